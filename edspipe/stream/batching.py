@@ -1,0 +1,180 @@
+"""Batch sizes with units, and the one rule for closing a batch.
+
+`"32 docs"`, `"2000 words"`, `"4096 padded_words"`, `"dataset"`, `"fragment"`, or a number with
+`batch_by=` a unit or a function that measures an item. A batch closes *before* the item that
+would overflow it; an item larger than the limit goes alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from edspipe.errors import did_you_mean
+from edspipe.stream.hooks import count_words
+from edspipe.stream.markers import EndOfEpoch, Event, Item
+
+BatchBy = str | Callable[[Any], float]
+
+DATASET = "dataset"
+FRAGMENT = "fragment"
+
+UNITS = ("docs", "items", "words", "padded_words", DATASET, FRAGMENT)
+_ALIASES = {"doc": "docs", "item": "items", "word": "words", "padded_word": "padded_words"}
+
+
+class BatchSize:
+    """A limit and how items count towards it.
+
+    Args:
+        batch_size: A number, or a string `"<number> <unit>"` or `"dataset"`.
+        batch_by: A unit, or a function item -> size, where `batch_size` is a number.
+
+    Raises:
+        ValueError: The size is not positive, or the unit does not exist.
+    """
+
+    def __init__(self, batch_size: int | str | None, batch_by: BatchBy | None = None) -> None:
+        limit, unit = _parse(batch_size)
+        if unit is not None and batch_by is not None and unit != batch_by:
+            raise ValueError(
+                f"batch_size={batch_size!r} has a unit already; leave out batch_by={batch_by!r}"
+            )
+        by = batch_by if batch_by is not None else unit if unit is not None else "docs"
+        if isinstance(by, str):
+            by = _ALIASES.get(by, by)
+            if by not in UNITS:
+                raise ValueError(
+                    f"no unit '{by}' for batches.{did_you_mean(by, UNITS)} "
+                    f"Units are: {', '.join(UNITS)}"
+                )
+        self.limit = limit
+        self.by: BatchBy = by
+        self.whole_epoch = by in (DATASET, FRAGMENT)
+
+    def __repr__(self) -> str:
+        if self.whole_epoch:
+            return str(self.by)
+        name = self.by if isinstance(self.by, str) else getattr(self.by, "__name__", "custom")
+        return f"{self.limit:g} {name}"
+
+    def measure(self, value: Any) -> float:
+        """Return how much an item counts."""
+        if callable(self.by):
+            return self.by(value)
+        return 1 if self.by in ("docs", "items") else count_words(value)
+
+    def total(self, count: int, total: float, largest: float, size: float) -> float:
+        """Return the size of a batch once an item of `size` joins `count` items."""
+        if self.by == "padded_words":
+            return (count + 1) * max(largest, size)
+        return total + size
+
+
+def _parse(batch_size: int | str | None) -> tuple[float, str | None]:
+    if batch_size is None:
+        return 32, None
+    if isinstance(batch_size, str):
+        text = batch_size.strip()
+        if text in (DATASET, FRAGMENT):
+            return math.inf, text
+        number, _, unit = text.partition(" ")
+        try:
+            value: float = int(number.replace("_", ""))
+        except ValueError:
+            raise ValueError(
+                f"a batch size is a number and a unit, as '32 docs' or '2000 words', or "
+                f"'dataset'; got {batch_size!r}"
+            ) from None
+        name: str | None = unit.strip() or None
+    else:
+        value, name = batch_size, None
+    if not value > 0:
+        raise ValueError(f"a batch size is positive, got {batch_size!r}")
+    return value, name
+
+
+def group(values: Iterable[Any], size: BatchSize, key: Callable[[Any], Any]) -> Iterator[list[Any]]:
+    """Group values under a limit.
+
+    Args:
+        values: What to group.
+        size: The limit.
+        key: Gets the measured thing out of a value.
+    """
+    batch: list[Any] = []
+    total = largest = 0.0
+    for value in values:
+        measure = size.measure(key(value))
+        if batch and size.total(len(batch), total, largest, measure) > size.limit:
+            yield batch
+            batch, total, largest = [], 0.0, 0.0
+        batch.append(value)
+        total += measure
+        largest = max(largest, measure)
+    if batch:
+        yield batch
+
+
+def group_events(events: Iterable[Event], size: BatchSize) -> Iterator[Event]:
+    """Make items of groups of items; a batch may cross the end of an epoch.
+
+    Each batch carries the place of its last item. With a unit of a whole epoch, and at the end of
+    the stream, what is left forms the last batch.
+    """
+    batch: list[Item] = []
+    total = largest = 0.0
+    for event in events:
+        if isinstance(event, EndOfEpoch):
+            if size.whole_epoch and batch:
+                yield _as_item(batch)
+                batch = []
+            yield event
+            continue
+        measure = 0.0 if size.whole_epoch else size.measure(event.value)
+        if batch and size.total(len(batch), total, largest, measure) > size.limit:
+            yield _as_item(batch)
+            batch, total, largest = [], 0.0, 0.0
+        batch.append(event)
+        total += measure
+        largest = max(largest, measure)
+    if batch:
+        yield _as_item(batch)
+
+
+def _as_item(batch: list[Item]) -> Item:
+    return batch[-1]._replace(value=[item.value for item in batch])
+
+
+class StatSize:
+    """Measures features by one of their statistics; a class, so that it pickles.
+
+    Args:
+        name: The statistic, e.g. `"tokens"`.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.__name__ = name
+
+    def __call__(self, features: Any) -> float:
+        stats = features.get("stats") if isinstance(features, dict) else None
+        if not isinstance(stats, dict) or self.name not in stats:
+            known = sorted(stats) if isinstance(stats, dict) else []
+            raise ValueError(
+                f"stat_batchify('{self.name}') measures features by stats['{self.name}'], which "
+                f"this {type(features).__name__} does not have; it has: {', '.join(known) or '-'}."
+                " Put .map(nlp.preprocess, ...) before .batchify(...)"
+            )
+        return stats[self.name]
+
+
+def stat_batchify(name: str) -> StatSize:
+    """Return a measure for `batch_by=` that sums the features' statistic of that name.
+
+    ```python
+    stream.map(nlp.preprocess).batchify(batch_size=4096, batch_by=stat_batchify("tokens"))
+    ```
+    """
+    return StatSize(name)

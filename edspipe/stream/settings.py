@@ -1,0 +1,80 @@
+"""How a stream is run: what `set_processing` takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from edspipe.errors import did_you_mean
+from edspipe.stream.batching import BatchBy
+
+BACKENDS = ("simple", "multiprocess")
+START_METHODS = ("forkserver", "spawn", "fork")
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a stream is run.
+
+    Attributes:
+        num_cpu_workers: Processes that run the ops; 0 runs them in this process.
+        backend: `"simple"`, `"multiprocess"`, or None for the one that `num_cpu_workers` implies.
+        batch_size: Batch of models at inference, `"32 docs"`, `"2000 words"`, or a number.
+        batch_by: Unit or measure where `batch_size` is a number.
+        process_start_method: `"forkserver"`, `"spawn"` or `"fork"`.
+        precision: `"auto"`, `"fp32"`, `"bf16"` or `"fp16"`, for models at inference.
+        show_progress: Draw a progress bar.
+        on_error: `"raise"`, or `"skip"` to leave out (and count) items that fail.
+        timeout_s: Seconds that a task may take in a worker; None for no limit.
+        seed: Seed of all random ops; None draws one when iteration starts.
+        debug_show_text: Let error messages quote what failed. They may quote clinical text.
+    """
+
+    num_cpu_workers: int = 0
+    backend: str | None = None
+    batch_size: int | str | None = None
+    batch_by: BatchBy | None = None
+    process_start_method: str = "forkserver"
+    precision: str = "auto"
+    show_progress: bool = False
+    on_error: str = "raise"
+    timeout_s: float | None = None
+    seed: int | None = None
+    debug_show_text: bool = False
+
+    def updated(self, **changes: Any) -> Settings:
+        """Return settings with some values changed; None leaves a value as it is.
+
+        Raises:
+            TypeError: A setting does not exist.
+            ValueError: A value is not one of those allowed.
+        """
+        known = [field.name for field in fields(self)]
+        for key in changes:
+            if key not in known:
+                raise TypeError(
+                    f"set_processing has no setting '{key}'.{did_you_mean(key, known)} "
+                    f"Settings are: {', '.join(known)}"
+                )
+        new = replace(self, **{key: value for key, value in changes.items() if value is not None})
+        _check_choice("backend", new.backend, (None, *BACKENDS))
+        _check_choice("process_start_method", new.process_start_method, START_METHODS)
+        _check_choice("precision", new.precision, PRECISIONS)
+        _check_choice("on_error", new.on_error, ("raise", "skip"))
+        if new.num_cpu_workers < 0:
+            raise ValueError(f"num_cpu_workers is 0 or more, got {new.num_cpu_workers}")
+        return new
+
+    @property
+    def executor(self) -> str:
+        """The executor to run on."""
+        if self.backend is not None:
+            return self.backend
+        return "multiprocess" if self.num_cpu_workers > 0 else "simple"
+
+
+def _check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:
+    if value not in choices:
+        shown = ", ".join(repr(choice) for choice in choices if choice is not None)
+        raise ValueError(f"{name} is one of {shown}; got {value!r}")
