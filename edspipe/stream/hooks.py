@@ -76,31 +76,29 @@ def count_words(value: Any) -> int:
 
 
 class Shared:
-    """The objects that cross once between two processes, by number; each side keeps one.
+    """The objects that cross once between two processes, by number; each side keeps them all.
 
-    Whoever meets an object first gives it a number and sends it whole. The two sides number apart
-    (main even, workers odd) so that they never collide.
+    They are collected while the plan of a run is packed, and travel ahead of it.
     """
 
-    def __init__(self, first: int) -> None:
-        self._next = first
+    def __init__(self) -> None:
+        self._objects: list[Any] = []
         self._numbers: dict[int, int] = {}
-        self._objects: dict[int, Any] = {}
 
-    def number(self, value: Any) -> tuple[int, bool]:
-        """Return the number of an object, and whether it is new."""
-        number = self._numbers.get(id(value))
-        if number is not None:
-            return number, False
-        number, self._next = self._next, self._next + 2
-        self.keep(number, value)
-        return number, True
+    def number(self, value: Any, collect: bool) -> int | None:
+        """Return the number of an object; an unknown one gets a number only while collecting."""
+        if collect and id(value) not in self._numbers:
+            self.keep(len(self._objects), value)
+        return self._numbers.get(id(value))
 
-    def keep(self, number: int, value: Any) -> Any:
+    def keep(self, number: int, value: Any) -> None:
         """Remember an object; holding it keeps its identity from being used again."""
-        self._objects[number] = value
+        self._objects.insert(number, value)
         self._numbers[id(value)] = number
-        return value
+
+    def packed(self) -> list[bytes]:
+        """Return every object as bytes, in the order of their numbers."""
+        return [cloudpickle.dumps(value) for value in self._objects]
 
     def __getitem__(self, number: int) -> Any:
         return self._objects[number]
@@ -109,15 +107,13 @@ class Shared:
 class _Pickler(cloudpickle.Pickler):
     """cloudpickle, with the registered types in their own form; nothing global is patched."""
 
-    def __init__(self, file: io.BytesIO, shared: Shared) -> None:
+    def __init__(self, file: io.BytesIO, shared: Shared, collect: bool) -> None:
         super().__init__(file, protocol=pickle.HIGHEST_PROTOCOL)
         self._shared = shared
+        self._collect = collect
 
-    def persistent_id(self, obj: Any) -> Any:
-        if type(obj) not in _SHARED:
-            return None
-        number, new = self._shared.number(obj)
-        return (number, cloudpickle.dumps(obj) if new else None)
+    def persistent_id(self, obj: Any) -> int | None:
+        return self._shared.number(obj, self._collect) if type(obj) in _SHARED else None
 
     def reducer_override(self, obj: Any) -> Any:
         encode = _ENCODERS.get(type(obj))
@@ -130,16 +126,19 @@ class _Unpickler(pickle.Unpickler):
         self._shared = shared
 
     def persistent_load(self, pid: Any) -> Any:
-        number, payload = pid
-        if payload is None:
-            return self._shared[number]
-        return self._shared.keep(number, pickle.loads(payload))  # noqa: S301 - our own process
+        return self._shared[pid]
 
 
-def dumps(value: Any, shared: Shared) -> bytes:
-    """Turn a value into bytes for a process on this machine."""
+def dumps(value: Any, shared: Shared, collect: bool = False) -> bytes:
+    """Turn a value into bytes for a process on this machine.
+
+    Args:
+        value: The value.
+        shared: The objects that both sides have.
+        collect: Take objects of shared types that are not known yet in among them.
+    """
     buffer = io.BytesIO()
-    _Pickler(buffer, shared).dump(value)
+    _Pickler(buffer, shared, collect).dump(value)
     return buffer.getvalue()
 
 

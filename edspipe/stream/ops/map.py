@@ -1,0 +1,80 @@
+"""map: a function, item by item."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from types import GeneratorType
+from typing import Any
+
+from edspipe.stream.markers import Item
+from edspipe.stream.ops.op import LocalOp, Run, name_of
+
+
+class Map(LocalOp):
+    """Calls a function on each item.
+
+    A generator's yields become items; a returned list does not. A function with a parameter `rng`
+    gets a `numpy.random.Generator` that depends on the seed and the item only.
+
+    Args:
+        function: What is called. An object with a method `stream_op` (or a bound method of such
+            an object) may say how it wants to run in a stream.
+        kwargs: Further arguments of each call.
+    """
+
+    def __init__(self, function: Callable[..., Any], kwargs: Mapping[str, Any] | None = None):
+        self.function = function
+        self.kwargs = dict(kwargs or {})
+        self.stage = f"map({name_of(function)})"
+        self.takes_rng = _takes_rng(function) and "rng" not in self.kwargs
+        self.arrive: Callable[[Any], Any] | None = None
+
+    def apply(self, items: list[Item], run: Run) -> list[Item]:
+        out: list[Item] = []
+        for item in items:
+            try:
+                out.extend(self._one(item, run))
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
+                run.failed(self.stage, [item], error)
+        return out
+
+    def _one(self, item: Item, run: Run) -> list[Item]:
+        kwargs = self.kwargs
+        if self.takes_rng:
+            rng = run.rng(None, self.place, item.epoch, item.index, *item.sub)
+            kwargs = {**kwargs, "rng": rng}
+        result = self.function(item.value, **kwargs)
+        if not isinstance(result, GeneratorType):
+            return [item._replace(value=result)]
+        return [
+            item._replace(value=value, sub=(*item.sub, i)) for i, value in enumerate(result)
+        ]
+
+    def for_worker(self) -> LocalOp:
+        owner = getattr(self.function, "__self__", self.function)
+        hook = getattr(owner, "stream_op", None)
+        if hook is None:
+            return self
+        method = getattr(self.function, "__name__", "__call__")
+        function, kwargs, arrive = hook(method, self.kwargs)
+        op = Map(function, kwargs)
+        op.place, op.stage = self.place, self.stage
+        self.arrive = arrive
+        return op
+
+    def worker_init(self) -> None:
+        owner = getattr(self.function, "__self__", self.function)
+        getattr(owner, "worker_init", lambda: None)()
+
+    def on_arrival(self, value: Any) -> Any:
+        return value if self.arrive is None else self.arrive(value)
+
+
+def _takes_rng(function: Callable[..., Any]) -> bool:
+    try:
+        return "rng" in inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return False

@@ -1,0 +1,132 @@
+"""What an op is, and what it gets to know while it runs.
+
+There are two kinds. A *local* op looks at one chunk of items and nothing else, so that it may run
+in any process. An *ordered* op (shuffle, batchify, take) sees all items in their order, in the
+main process. Ops are descriptions: they hold no state of a run.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+
+from edspipe.errors import EdspipeError, PipeError
+from edspipe.stream.batching import BatchSize
+from edspipe.stream.hooks import describe
+from edspipe.stream.markers import Event, Item
+from edspipe.stream.settings import Settings
+
+SHOWN_IDS = 5
+"""How many documents of a batch an error lists."""
+
+
+@dataclass
+class Run:
+    """One run of a stream: its settings, its seed, and what was counted.
+
+    Attributes:
+        settings: How the stream is run.
+        seed: Seed of all random ops that have none of their own.
+        counts: Items read, filtered, skipped, delivered.
+    """
+
+    settings: Settings
+    seed: int
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def rng(self, seed: int | None, *place: int) -> np.random.Generator:
+        """Return a generator that depends on the seed and the place only."""
+        base = self.seed if seed is None else seed
+        return np.random.default_rng(np.random.SeedSequence([base, *place]))
+
+    def failed(self, stage: str, items: Sequence[Item], error: BaseException) -> None:
+        """Deal with an op that raised: raise for the caller, or count the items as skipped.
+
+        Raises:
+            PipeError: With the stage, the document and the type of the error, under
+                `on_error="raise"`.
+            EdspipeError: The error itself, if it is one of ours: its message is safe.
+        """
+        if self.settings.on_error == "skip":
+            self.counts["skipped"] += len(items)
+            return
+        if isinstance(error, EdspipeError):
+            raise error.with_traceback(None) from None
+        raise pipe_error(stage, items, error, self.settings.debug_show_text) from None
+
+
+def pipe_error(
+    stage: str, items: Sequence[Item], error: BaseException, show_text: bool
+) -> PipeError:
+    """Say what failed where, without the original message, which may quote the note."""
+    names = [describe(item.value, item.index) for item in items[:SHOWN_IDS]]
+    more = f" and {len(items) - SHOWN_IDS} more" if len(items) > SHOWN_IDS else ""
+    frames = "\n".join(
+        f'  File "{frame.filename}", line {frame.lineno}, in {frame.name}'
+        for frame in traceback.extract_tb(error.__traceback__)[1:]
+    )
+    shown = str(error) if show_text else ""
+    return PipeError(stage, ", ".join(names) + more, type(error).__name__, frames, shown)
+
+
+class LocalOp:
+    """An op that looks at one chunk of items and nothing else."""
+
+    chunk_items: ClassVar[int | float] | int | float = 1
+    """How many items the op wants to see at once: 1, a fixed number, or infinity (an epoch)."""
+    stage: str = "op"
+    place: int = 0
+    """The number of the op in its stream; part of its random seeds."""
+
+    def apply(self, items: list[Item], run: Run) -> list[Item]:
+        """Return what becomes of the items, in order."""
+        raise AssertionError(f"{type(self).__name__} does not say what it does")
+
+    def for_worker(self) -> LocalOp:
+        """Return the op as it should travel to a worker process."""
+        return self
+
+    def worker_init(self) -> None:
+        """Prepare a worker process, before its first item."""
+
+    def on_arrival(self, value: Any) -> Any:
+        """Finish, in the main process, a value that comes back from a worker."""
+        return value
+
+
+class OrderedOp:
+    """An op that sees all items in their order."""
+
+    stage: str = "op"
+    place: int = 0
+
+    def run(self, events: Iterator[Event], run: Run) -> Iterator[Event]:
+        """Yield what becomes of the events."""
+        raise AssertionError(f"{type(self).__name__} does not say what it does")
+
+
+Op = LocalOp | OrderedOp
+
+
+def name_of(function: Callable[..., Any]) -> str:
+    """Return a readable name of a callable, for stages and errors."""
+    name = getattr(function, "__qualname__", None) or type(function).__name__
+    return name.replace("<locals>.", "")
+
+
+def batch_chunk(size: BatchSize) -> int | float:
+    """Return the chunk that groups of a size are made in: a property of the stream alone."""
+    if size.whole_epoch:
+        return float("inf")
+    if size.by in ("docs", "items"):
+        return max(MIN_CHUNK, int(size.limit))
+    return MIN_CHUNK
+
+
+MIN_CHUNK = 128
+"""Items in which groups are made: enough that most batches of 32 documents come out full."""
