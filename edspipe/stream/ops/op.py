@@ -71,6 +71,7 @@ def pipe_error(
         for frame in traceback.extract_tb(error.__traceback__)[1:]
     )
     shown = str(error) if show_text else ""
+    stage = getattr(error, "edspipe_stage", stage)
     return PipeError(stage, ", ".join(names) + more, type(error).__name__, frames, shown)
 
 

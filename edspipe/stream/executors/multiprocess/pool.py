@@ -75,7 +75,6 @@ class Pool:
             worker.connection.send(shared)
             worker.connection.send_bytes(plan)
         except (BrokenPipeError, ConnectionResetError):
-            worker.process.join(STOP_TIMEOUT_S)
             raise self._died(worker) from None
 
     @property
@@ -114,7 +113,6 @@ class Pool:
             try:
                 free.connection.send(task)
             except (BrokenPipeError, ConnectionResetError):
-                free.process.join(STOP_TIMEOUT_S)
                 raise self._died(free) from None
 
     def _pump(self) -> None:
@@ -136,7 +134,6 @@ class Pool:
         try:
             result: Result = worker.connection.recv()
         except (EOFError, OSError):
-            worker.process.join(STOP_TIMEOUT_S)
             raise self._died(worker) from None
         worker.since = time.monotonic()
         if result.number == READY:
@@ -163,6 +160,7 @@ class Pool:
         return next(iter(worker.tasks.values()), "no document")
 
     def _died(self, worker: Worker) -> WorkerError:
+        worker.process.join(STOP_TIMEOUT_S)
         code = worker.process.exitcode
         if not worker.ready:
             return WorkerError(

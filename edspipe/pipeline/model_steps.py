@@ -1,0 +1,233 @@
+"""The steps of training and inference over all trainable pipes of a pipeline at once.
+
+torch is imported only by a pipeline that has trainable pipes, so that rules work without it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from typing import TYPE_CHECKING, Any
+
+from spacy.tokens import Doc
+
+from edspipe.nested import iter_dicts
+from edspipe.pipeline.batch_cache import cache_scope
+
+if TYPE_CHECKING:
+    import torch
+
+    from edspipe.pipeline.torch_component import TorchComponent
+
+
+class ModelSteps:
+    """What a Pipeline does with its trainable pipes; mixed into `Pipeline`."""
+
+    pipes: Any
+    tokenizer: Any
+
+    def torch_components(self) -> Iterator[tuple[str, TorchComponent]]:
+        """Yield (name, component) for the trainable pipes that are switched on."""
+        raise AssertionError("Pipeline says which")
+
+    # ---- training --------------------------------------------------------------------------
+
+    def preprocess(self, doc: Doc, supervision: bool = False) -> dict[str, Any]:
+        """Turn a Doc into one sample: the features of every trainable pipe, by name.
+
+        Args:
+            doc: The Doc.
+            supervision: Add targets from its gold annotations.
+
+        Returns:
+            Features by pipe, `stats` (`words`, and what the pipes count, e.g. `tokens`; a shared
+            sub-module counts once), and `doc_id`.
+        """
+        with cache_scope():
+            sample: dict[str, Any] = {
+                name: pipe.preprocess_supervised(doc) if supervision else pipe.preprocess(doc)
+                for name, pipe in self.torch_components()
+            }
+        sample["stats"] = _sum_stats(sample, len(doc))
+        sample["doc_id"] = doc._.note_id
+        return sample
+
+    def collate(
+        self,
+        samples: Sequence[Mapping[str, Any]],
+        device: str | torch.device | None = None,
+    ) -> dict[str, Any]:
+        """Turn samples into one batch of tensors, by pipe, on a device.
+
+        Args:
+            samples: What `preprocess` returned.
+            device: Where the tensors go; None leaves them on the CPU.
+        """
+        stats: Counter[str] = Counter()
+        for sample in samples:
+            stats.update(sample["stats"])
+        with cache_scope():
+            batch: dict[str, Any] = {
+                name: pipe.collate([sample[name] for sample in samples])
+                for name, pipe in self.torch_components()
+                if name in samples[0]
+            }
+        batch["stats"] = dict(stats)
+        batch["doc_ids"] = [sample["doc_id"] for sample in samples]
+        return self.to_device(batch, device)
+
+    def to_device(self, batch: Any, device: str | torch.device | None) -> Any:
+        """Return a batch with its tensors on a device."""
+        if device is None:
+            return batch
+        from edspipe.pipeline.torch_component import to_device
+
+        return to_device(batch, device)
+
+    def cache(self) -> AbstractContextManager[None]:
+        """Inside this context, a sub-module that several pipes share runs once a batch."""
+        return cache_scope()
+
+    def post_init(self, docs: Iterable[Doc], exclude: set[str] | None = None) -> None:
+        """Finish building the trainable pipes with data, e.g. collect their labels.
+
+        Args:
+            docs: Documents with gold annotations; read once for each trainable pipe.
+            exclude: Names of what is finished already.
+        """
+        components = list(self.torch_components())
+        if len(components) > 1 and isinstance(docs, Iterator):
+            docs = list(docs)
+        exclude = set() if exclude is None else exclude
+        for _, component in components:
+            component.post_init(docs, exclude)
+
+    # ---- parameters ------------------------------------------------------------------------
+
+    def all_torch_components(self) -> Iterator[tuple[str, TorchComponent]]:
+        """Yield (name, component) for all trainable pipes, also those switched off."""
+        for name, pipe in self.pipes:
+            if hasattr(pipe, "preprocess") and hasattr(pipe, "collate"):
+                yield name, pipe
+
+    def named_parameters(self) -> Iterator[tuple[str, torch.nn.Parameter]]:
+        """Yield (name, parameter), each parameter once, always in the same order."""
+        seen: set[int] = set()
+        for name, component in self.all_torch_components():
+            for key, parameter in component.named_parameters():
+                if id(parameter) not in seen:
+                    seen.add(id(parameter))
+                    yield f"{name}.{key}", parameter
+
+    def parameters(self) -> Iterator[torch.nn.Parameter]:
+        """Yield the parameters of all trainable pipes, each once, always in the same order."""
+        for _, parameter in self.named_parameters():
+            yield parameter
+
+    def iter_tensors(self) -> Iterator[torch.Tensor]:
+        """Yield the parameters and buffers of all trainable pipes."""
+        for _, component in self.all_torch_components():
+            yield from component.parameters()
+            yield from component.buffers()
+
+    def to(self, device: str | torch.device) -> Any:
+        """Move all parameters to a device; return the pipeline."""
+        for _, component in self.all_torch_components():
+            component.to(device)
+        return self
+
+    def train(self, mode: bool = True) -> Any:
+        """Set training (or evaluation) mode; return the pipeline."""
+        for _, component in self.all_torch_components():
+            component.train(mode)
+        return self
+
+    # ---- inference -------------------------------------------------------------------------
+
+    def process_batch(
+        self, values: Sequence[str | Doc], *, names: Sequence[str], precision: str = "auto"
+    ) -> list[Doc]:
+        """Run pipes over a few texts or Docs, in evaluation and inference mode.
+
+        Args:
+            values: Texts or Docs.
+            names: The pipes to run, in order.
+            precision: `"auto"`, `"fp32"`, `"bf16"` or `"fp16"`.
+        """
+        docs = [self.tokenizer(value) if isinstance(value, str) else value for value in values]
+        pipes = [(name, self.pipes[name]) for name in names]
+        models = [pipe for _, pipe in pipes if hasattr(pipe, "process")]
+        with ExitStack() as stack:
+            stack.enter_context(cache_scope())
+            for context in _inference_contexts(models, precision):
+                stack.enter_context(context)
+            for name, pipe in pipes:
+                docs = _run_pipe(name, pipe, docs)
+        return docs
+
+    def worker_init(self) -> None:
+        """Prepare a worker process: one thread for torch, so that workers don't fight for cores."""
+        if any(True for _ in self.all_torch_components()):
+            import torch
+
+            torch.set_num_threads(1)
+
+    def stream_op(self, method: str, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any], Any]:
+        """Say how a method of this pipeline runs in a worker of a stream.
+
+        Preparing and collating need no weights, so none travel; a device is used on arrival in the
+        main process, and no worker opens one.
+        """
+        if method not in ("preprocess", "collate", "make_doc"):
+            return getattr(self, method), kwargs, None
+        copy = self.worker_copy()  # type: ignore[attr-defined]
+        device = kwargs.get("device")
+        if method == "collate" and device is not None:
+            kwargs = {key: value for key, value in kwargs.items() if key != "device"}
+            return copy.collate, kwargs, lambda batch: self.to_device(batch, device)
+        return getattr(copy, method), kwargs, None
+
+
+def _run_pipe(name: str, pipe: Any, docs: list[Doc]) -> list[Doc]:
+    try:
+        if hasattr(pipe, "process"):
+            result = list(pipe.process(docs))
+        else:
+            result = [pipe(doc) for doc in docs]
+        for doc in result:
+            if not isinstance(doc, Doc):
+                raise TypeError(f"pipe '{name}' must return a Doc, got {type(doc).__name__}")
+        return result
+    except Exception as error:
+        error.edspipe_stage = f"pipe '{name}'"  # type: ignore[attr-defined]
+        raise
+
+
+def _inference_contexts(
+    models: Sequence[Any], precision: str
+) -> Iterator[AbstractContextManager[Any]]:
+    if not models:
+        return
+    import torch
+
+    from edspipe.pipeline.precision import autocast
+    from edspipe.pipeline.torch_component import evaluating
+
+    yield evaluating(*models)
+    yield torch.inference_mode()
+    yield autocast(precision, models[0].device)
+
+
+def _sum_stats(sample: Mapping[str, Any], num_words: int) -> dict[str, int]:
+    """Add up the `stats` of all features; those of a shared sub-module count once."""
+    total: Counter[str] = Counter()
+    seen: set[Any] = set()
+    for features in iter_dicts(dict(sample)):
+        stats = features.get("stats")
+        key = features.get("_id", id(features))
+        if not isinstance(stats, dict) or key in seen:
+            continue
+        seen.add(key)
+        total.update(stats)
+    return {**total, "words": num_words}

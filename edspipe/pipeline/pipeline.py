@@ -1,0 +1,411 @@
+"""Pipeline: ordered pipes over one Doc, trainable or not.
+
+```python
+nlp = edspipe.blank("eds")
+nlp.add_pipe("eds.sentences")
+doc = nlp("Pas de fièvre. Toux depuis 3 jours.")
+```
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import spacy
+from confit import Config
+from spacy.language import Language
+from spacy.tokens import Doc
+from spacy.vocab import Vocab, create_vocab
+
+import edspipe.pipeline.doc_transport
+import edspipe.pipeline.spacy_pipe  # noqa: F401
+from edspipe.config.draft import Draft
+from edspipe.config.registry import registry
+from edspipe.config.schema import check_config, parse_yaml, read_config, resolve
+from edspipe.config.serialize import to_config
+from edspipe.doc.tokenizer import EdsTokenizer
+from edspipe.errors import ConfigError, did_you_mean
+from edspipe.pipeline import serialization
+from edspipe.pipeline.model_steps import ModelSteps
+from edspipe.pipeline.pipe_list import PipeList, PipeSelection
+from edspipe.stream.stream import Stream
+from edspipe.version import __version__
+
+if TYPE_CHECKING:
+    from edspipe.pipeline.torch_component import TorchComponent
+
+RESERVED_NAMES = ("stats", "doc_id", "doc_ids")
+"""Keys of samples and batches that are not pipes."""
+
+
+class Pipeline(ModelSteps):
+    """Ordered pipes over one Doc.
+
+    Args:
+        lang: `"eds"` for the fast clinical tokenizer, or a language code of spaCy.
+        vocab: The Vocab of its Docs; None makes one.
+        meta: Name, version, description, ... of the model.
+    """
+
+    def __init__(
+        self,
+        lang: str = "eds",
+        *,
+        vocab: Vocab | None = None,
+        meta: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.lang = lang
+        self.vocab, self.tokenizer = _make_tokenizer(lang, vocab)
+        self.meta: dict[str, Any] = {"lang": lang, "edspipe_version": __version__, **(meta or {})}
+        self.pipes = PipeList()
+        self.disabled: frozenset[str] = frozenset()
+
+    # ---- pipes -----------------------------------------------------------------------------
+
+    @property
+    def component_names(self) -> list[str]:
+        """The names of all pipes, in order."""
+        return self.pipes.names
+
+    @property
+    def pipe_names(self) -> list[str]:
+        """The names of the pipes that are switched on, in order."""
+        return [name for name in self.pipes.names if name not in self.disabled]
+
+    active_names = pipe_names
+
+    @property
+    def pipeline(self) -> list[tuple[str, Any]]:
+        """The (name, pipe) pairs that are switched on, in order."""
+        return [(name, self.pipes[name]) for name in self.pipe_names]
+
+    def add_pipe(
+        self,
+        factory: str | Draft | Any,
+        name: str | None = None,
+        *,
+        first: bool = False,
+        before: str | int | None = None,
+        after: str | int | None = None,
+        config: Mapping[str, Any] | None = None,
+        path: str | None = None,
+        source: Path | None = None,
+    ) -> Any:
+        """Add a pipe and return it.
+
+        Args:
+            factory: A registered name (edspipe's or spaCy's), a draft, or a callable Doc -> Doc.
+            name: The name of the pipe; by default the factory's, without `eds.`.
+            first: Put it first.
+            before: Put it before this pipe (name or index).
+            after: Put it after this pipe.
+            config: Arguments, where `factory` is a name.
+            path: Where the pipe stands in a config, for messages.
+            source: Its folder in a saved model, where it is rebuilt from one.
+
+        Raises:
+            ConfigError: The factory does not exist, or an argument is wrong.
+            ValueError: The name is taken or reserved, or the place does not exist.
+        """
+        draft = self._as_draft(factory, config)
+        if name is None:
+            default = draft.params.get("factory") if draft.factory == "spacy" else draft.factory
+            name = str(default).rpartition(".")[2]
+        if name in RESERVED_NAMES or name.startswith("_"):
+            raise ValueError(f"'{name}' cannot be the name of a pipe: it is used for something else")
+        if name in self.pipes:
+            raise ValueError(
+                f"the pipeline has a pipe '{name}' already; give another name: "
+                f"add_pipe(..., name='{name}_2')"
+            )
+        index = self._place(first, before, after)
+        pipe = draft.build(self, name, path or f"nlp.components.{name}", source)
+        self.pipes.insert(index, name, pipe)
+        return pipe
+
+    def _as_draft(self, factory: Any, config: Mapping[str, Any] | None) -> Draft:
+        if isinstance(factory, Draft):
+            if config:
+                raise ValueError("config= goes with a registered name; a draft has its arguments")
+            return factory
+        if isinstance(factory, str):
+            params = dict(config or {})
+            if factory in registry.factory:
+                return registry.factory.get(factory)(**params)
+            if self.spacy_language.has_factory(factory):
+                return registry.factory.get("spacy")(factory=factory, config=params)
+            names = [*registry.factory.names(), *self.spacy_language.factory_names]
+            raise ConfigError(
+                f"no component '{factory}', neither in edspipe nor in spaCy."
+                f"{did_you_mean(factory, names)} A component of your own must be imported first"
+            )
+        if not callable(factory):
+            raise TypeError(
+                f"add_pipe takes a registered name, a draft or a callable, got a "
+                f"{type(factory).__name__}"
+            )
+        return _Built(factory)
+
+    def _place(self, first: bool, before: str | int | None, after: str | int | None) -> int:
+        if sum((first, before is not None, after is not None)) > 1:
+            raise ValueError("give at most one of first, before, after")
+        if first:
+            return 0
+        if before is not None:
+            return before if isinstance(before, int) else self.pipes.index(before)
+        if after is not None:
+            return (after if isinstance(after, int) else self.pipes.index(after)) + 1
+        return len(self.pipes)
+
+    def get_pipe(self, name: str) -> Any:
+        """Return a pipe by name."""
+        return self.pipes[name]
+
+    def has_pipe(self, name: str) -> bool:
+        """Whether there is a pipe of that name."""
+        return name in self.pipes
+
+    def remove_pipe(self, name: str) -> Any:
+        """Take a pipe out and return it."""
+        self.disabled = self.disabled - {name}
+        return self.pipes.remove(name)
+
+    def select_pipes(
+        self, *, enable: str | Iterable[str] | None = None,
+        disable: str | Iterable[str] | None = None,
+    ) -> PipeSelection:
+        """Switch pipes on and off from now on; as a context manager, only inside.
+
+        Raises:
+            ValueError: A name is unknown, or both or none of the arguments are given.
+        """
+        if (enable is None) == (disable is None):
+            raise ValueError("select_pipes takes either enable= or disable=")
+        chosen = enable if enable is not None else disable
+        names = [chosen] if isinstance(chosen, str) else list(chosen or ())
+        for name in names:
+            self.pipes[name]
+        if enable is None:
+            return PipeSelection(self, names)
+        return PipeSelection(self, [name for name in self.pipes.names if name not in names])
+
+    def torch_components(self) -> Iterator[tuple[str, TorchComponent]]:
+        """Yield (name, component) for the trainable pipes that are switched on, in order."""
+        for name, pipe in self.pipeline:
+            if is_trainable(pipe):
+                yield name, pipe
+
+    # ---- documents -------------------------------------------------------------------------
+
+    def make_doc(self, text: str) -> Doc:
+        """Tokenize a text; `doc.text` is the text, to the letter."""
+        return self.tokenizer(text)
+
+    def __call__(self, text_or_doc: str | Doc) -> Doc:
+        """Run the pipes that are switched on over one text or Doc."""
+        return self.process_batch([text_or_doc], names=self.pipe_names)[0]
+
+    def pipe(
+        self,
+        docs: Iterable[str | Doc] | Stream,
+        *,
+        batch_size: int | str | None = None,
+        **settings: Any,
+    ) -> Stream:
+        """Return a stream that runs the pipes over texts or Docs, models in batches.
+
+        Args:
+            docs: Texts, Docs, or a stream of them.
+            batch_size: Batch of the models, `"32 docs"`, `"2000 words"`.
+            **settings: As of `Stream.set_processing`, e.g. `num_cpu_workers=2`.
+        """
+        stream = docs if isinstance(docs, Stream) else Stream.from_items(docs)
+        if settings:
+            stream = stream.set_processing(**settings)
+        return stream.map_pipeline(self, batch_size=batch_size)
+
+    # ---- configs ---------------------------------------------------------------------------
+
+    @property
+    def config(self) -> Config:
+        """The config that builds this pipeline again (without its weights)."""
+        seen: dict[int, str] = {}
+        components = {
+            name: to_config(pipe, f"nlp.components.{name}", seen) for name, pipe in self.pipes
+        }
+        block = {"@core": "pipeline", "lang": self.lang, "components": Config(components)}
+        if self.disabled:
+            block["disable"] = sorted(self.disabled)
+        return Config({"nlp": Config(block)})
+
+    @classmethod
+    def from_config(
+        cls,
+        config: Mapping[str, Any] | str | Path,
+        *,
+        meta: Mapping[str, Any] | None = None,
+        source: Path | None = None,
+    ) -> Pipeline:
+        """Build a pipeline from a config.
+
+        Args:
+            config: A config, with the block `nlp:` or being that block; a path to a file; or YAML.
+            meta: Name, version, ... of the model.
+            source: The folder of the pipes in a saved model, where they are rebuilt from one.
+
+        Raises:
+            ConfigError: With the path of what is wrong.
+        """
+        root = _read(config)
+        block = root["nlp"] if "nlp" in root else root
+        if not isinstance(block, dict):
+            raise ConfigError("nlp: expected a block with lang and components")
+        known = ("@core", "lang", "components", "disable")
+        for key in block:
+            if key not in known:
+                raise ConfigError(
+                    f"nlp.{key}: unknown.{did_you_mean(key, known)} "
+                    f"The block nlp has: {', '.join(known)}"
+                )
+        if "nlp" not in root:
+            root = Config({"nlp": block})
+        check_config(root, root)
+        components = resolve(block.get("components") or Config(), root, ("nlp", "components"))
+        return make_pipeline_of(
+            block.get("lang", "eds"),
+            components,
+            block.get("disable", ()),
+            meta=meta,
+            source=source,
+            cls=cls,
+        )
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source_type: Any, handler: Any) -> Any:
+        """Let a function with `nlp: edspipe.Pipeline` take a pipeline or its config."""
+        from pydantic_core import core_schema
+
+        def validate(value: Any) -> Pipeline:
+            if isinstance(value, Pipeline):
+                return value
+            if isinstance(value, dict):
+                return cls.from_config(value)
+            raise ValueError(f"expected a Pipeline or its config, got {type(value).__name__}")
+
+        return core_schema.no_info_plain_validator_function(validate)
+
+    # ---- saving ----------------------------------------------------------------------------
+
+    def to_disk(self, path: str | Path, *, overwrite: bool = True) -> None:
+        """Write the pipeline to a folder; a kill at any moment leaves the old or the new whole."""
+        serialization.save(self, Path(path), overwrite=overwrite)
+
+    def from_disk(self, path: str | Path) -> Pipeline:
+        """Read the weights and tables of a saved pipeline with the same pipes into this one.
+
+        Raises:
+            CheckpointError: A file is missing or damaged, or does not fit.
+        """
+        serialization.load_into(self, Path(path))
+        return self
+
+    # ---- spaCy -----------------------------------------------------------------------------
+
+    @cached_property
+    def spacy_language(self) -> Language:
+        """A spaCy pipeline on the same Vocab, which makes spaCy's components."""
+        code = "xx" if self.lang == "eds" else self.lang
+        return spacy.blank(code, vocab=self.vocab)
+
+    def worker_copy(self) -> Pipeline:
+        """Return a copy without weights, for workers that only prepare and collate."""
+        memo: dict[int, Any] = {id(self.vocab): self.vocab}
+        for tensor in self.iter_tensors():
+            memo[id(tensor)] = tensor.new_empty(0)
+        return deepcopy(self, memo)
+
+    def __repr__(self) -> str:
+        return serialization.summary(self)
+
+
+class _Built(Draft):
+    """A callable that is a pipe already."""
+
+    def __init__(self, pipe: Any) -> None:
+        name = getattr(pipe, "name", None) or getattr(pipe, "__name__", type(pipe).__name__)
+        super().__init__(str(name), pipe, {})
+
+    def build(self, *args: Any, **kwargs: Any) -> Any:
+        return self.func
+
+
+def is_trainable(pipe: Any) -> bool:
+    """Whether a pipe has parameters and the steps of a TorchComponent."""
+    return hasattr(pipe, "preprocess") and hasattr(pipe, "collate")
+
+
+def _make_tokenizer(lang: str, vocab: Vocab | None) -> tuple[Vocab, Any]:
+    if lang == "eds":
+        vocab = create_vocab("xx", Language.Defaults) if vocab is None else vocab
+        return vocab, EdsTokenizer(vocab)
+    try:
+        language = spacy.blank(lang, **({} if vocab is None else {"vocab": vocab}))
+    except ImportError:
+        raise ConfigError(
+            f"nlp.lang: expected 'eds' or a language code of spaCy, got {lang!r}"
+        ) from None
+    return language.vocab, language.tokenizer
+
+
+def _read(config: Mapping[str, Any] | str | Path) -> Any:
+    if isinstance(config, Mapping):
+        return config if isinstance(config, Config) else Config(config)
+    if isinstance(config, str) and "\n" in config:
+        return parse_yaml(config)
+    return read_config(config)
+
+
+def make_pipeline_of(
+    lang: str,
+    components: Mapping[str, Any],
+    disable: Sequence[str] = (),
+    *,
+    meta: Mapping[str, Any] | None = None,
+    source: Path | None = None,
+    cls: type[Pipeline] = Pipeline,
+) -> Pipeline:
+    """Build a pipeline of drafts.
+
+    Raises:
+        ConfigError: A component is not one, or its arguments are wrong.
+    """
+    nlp = cls(lang, meta=meta)
+    for name, draft in components.items():
+        path = f"nlp.components.{name}"
+        if not isinstance(draft, Draft):
+            raise ConfigError(f"{path}: expected a block with '@factory'")
+        folder = None if source is None else source / name
+        nlp.add_pipe(draft, name=name, path=path, source=folder)
+    if disable:
+        nlp.select_pipes(disable=disable)
+    return nlp
+
+
+@registry.core.register("pipeline")
+def make_pipeline(
+    lang: str = "eds",
+    components: dict[str, Any] | None = None,
+    disable: list[str] | None = None,
+) -> Pipeline:
+    """Build a pipeline from its block in a config.
+
+    Args:
+        lang: `"eds"` or a language code of spaCy.
+        components: Names to component blocks, in order.
+        disable: Names of pipes to switch off.
+    """
+    return make_pipeline_of(lang, components or {}, disable or ())

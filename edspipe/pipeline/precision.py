@@ -1,0 +1,45 @@
+"""Precision: one name everywhere, `"auto"`, `"fp32"`, `"bf16"` or `"fp16"`."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from functools import cache
+
+import torch
+
+DTYPES = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def resolve_precision(precision: str, device: torch.device) -> torch.dtype | None:
+    """Return the type of autocast for a precision, or None for plain fp32.
+
+    `"auto"` is bf16 where the processor computes in it (AMX, AVX512-BF16, recent GPUs), fp16 on
+    older GPUs, fp32 elsewhere.
+
+    Raises:
+        ValueError: The precision does not exist.
+    """
+    if precision == "auto":
+        return _native_type(device.type)
+    if precision not in DTYPES:
+        raise ValueError(f"precision is auto, {', '.join(DTYPES)}; got {precision!r}")
+    return DTYPES[precision]
+
+
+@cache
+def _native_type(device_type: str) -> torch.dtype | None:
+    if device_type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    if device_type == "cpu":
+        checks = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+        if any(getattr(torch.cpu, check, lambda: False)() for check in checks):
+            return torch.bfloat16
+    return None
+
+
+def autocast(precision: str, device: torch.device) -> AbstractContextManager[object]:
+    """Return a context that computes in a precision."""
+    dtype = resolve_precision(precision, device)
+    if dtype is None:
+        return nullcontext()
+    return torch.autocast(device.type, dtype=dtype)
