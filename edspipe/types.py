@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any
 
-if TYPE_CHECKING:
-    from spacy.tokens import Doc, Span
-
-AttributeValue: TypeAlias = Any
+AttributeValue = Any
 """Plain data only: numbers, strings, booleans, None, and lists or dicts of these."""
 
-SpanFilter: TypeAlias = "bool | str | list[str]"
-SpanGetter: TypeAlias = (
-    "str | list[str] | dict[str, SpanFilter] | Callable[[Doc], list[Span]]"
-)
+SpanFilter = bool | str | list[str]
+
+SpanGetter = str | list[str] | dict[str, SpanFilter] | Callable[..., Any]
 """A group's name, names, `{group: True | label | [labels]}`, or a callable Doc -> spans."""
 
-SpanSetter: TypeAlias = (
-    "str | list[str] | dict[str, SpanFilter] | Callable[[Doc, list[Span]], None]"
-)
+SpanSetter = str | list[str] | dict[str, SpanFilter] | Callable[..., Any]
 """Where spans go: as a getter, or a callable (Doc, spans)."""

@@ -1,0 +1,342 @@
+"""A conditional random field over BILOU tags, one chain per label, all labels at once.
+
+Entities of one label don't overlap, entities of different labels may. All chains share their
+transition scores, so the batch of the recursions is (sequences x labels).
+
+Letters: S sequences, T words, L labels, K tags (O, B, I, L, U), N = S x L rows or N spans,
+M words in spans, W windows.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+
+import torch
+import torchcrf
+from torch import Tensor
+
+from edspipe.pipes.trainable.layers.crf_functions import (
+    FORBIDDEN,
+    Chain,
+    NegativeLogLikelihood,
+    from_rows,
+    messages,
+    to_rows,
+    viterbi,
+)
+from edspipe.pipes.trainable.layers.tagging import BEGIN, INSIDE, LAST, NUM_TAGS, OUTSIDE, UNIT
+
+ALLOWED_MOVES = {
+    OUTSIDE: (OUTSIDE, BEGIN, UNIT),
+    BEGIN: (INSIDE, LAST),
+    INSIDE: (INSIDE, LAST),
+    LAST: (OUTSIDE, BEGIN, UNIT),
+    UNIT: (OUTSIDE, BEGIN, UNIT),
+}
+ALLOWED_STARTS = (OUTSIDE, BEGIN, UNIT)
+ALLOWED_ENDS = (OUTSIDE, LAST, UNIT)
+
+
+class Crf(torch.nn.Module):
+    """The chains of all labels: loss, decoding, and probabilities.
+
+    The learned scores are the parameters of one pytorch-crf `CRF` with five tags, all 0 at first.
+    A constant is added to them that forbids what is not BILOU, so that training cannot undo it.
+
+    Every method takes `emissions_STLK`, of any float type (at least fp32 inside, and outside
+    autocast), and `mask_ST`, true on the words, which come first in each row. Emissions on
+    padding are ignored, whatever they are. Rows without words are fine and count nothing.
+
+    Args:
+        num_labels: The number of labels, L.
+        learn_transitions: Whether the scores of starts, ends and moves are trained. If not, they
+            stay 0, and the chain only forbids.
+    """
+
+    forbidden_start_K: Tensor
+    forbidden_end_K: Tensor
+    forbidden_moves_KK: Tensor
+
+    def __init__(self, num_labels: int, *, learn_transitions: bool = True) -> None:
+        super().__init__()
+        self.num_labels = num_labels
+        self.scores = torchcrf.CRF(NUM_TAGS, batch_first=True)
+        for parameter in self.scores.parameters():
+            torch.nn.init.zeros_(parameter)
+            parameter.requires_grad_(learn_transitions)
+        moves = torch.stack([_forbid_all_but(ALLOWED_MOVES[tag]) for tag in range(NUM_TAGS)])
+        for name, forbidden in (
+            ("forbidden_start_K", _forbid_all_but(ALLOWED_STARTS)),
+            ("forbidden_end_K", _forbid_all_but(ALLOWED_ENDS)),
+            ("forbidden_moves_KK", moves),
+        ):
+            self.register_buffer(name, forbidden, persistent=False)
+
+    def chain(self, dtype: torch.dtype = torch.float32) -> Chain:
+        """Return the effective scores: learned ones plus what is forbidden, each group centred."""
+        return Chain(
+            self.scores.start_transitions.to(dtype) + self.forbidden_start_K.to(dtype),
+            self.scores.end_transitions.to(dtype) + self.forbidden_end_K.to(dtype),
+            self.scores.transitions.to(dtype) + self.forbidden_moves_KK.to(dtype),
+        ).centred()
+
+    def loss(self, emissions_STLK: Tensor, mask_ST: Tensor, tags_STL: Tensor) -> Tensor:
+        """Return the negative log-likelihood of the gold tags, summed over sequences and labels.
+
+        Args:
+            emissions_STLK: A score per tag.
+            mask_ST: True on words.
+            tags_STL: The gold tags, 0 to 4; those on padding are ignored. A path that is not
+                BILOU costs about 1e4 per forbidden move.
+
+        Returns:
+            A scalar in fp32 (fp64 for fp64 emissions); gradients come in their own types.
+        """
+        self._check(emissions_STLK, mask_ST)
+        if tags_STL.shape != emissions_STLK.shape[:3]:
+            raise ValueError(
+                f"Expected gold tags of shape {tuple(emissions_STLK.shape[:3])} (sequences, "
+                f"words, labels) like the emissions, got {tuple(tags_STL.shape)}."
+            )
+        with _full_precision(emissions_STLK):
+            if mask_ST.numel() == 0:
+                return emissions_STLK.to(_work_dtype(emissions_STLK)).sum()
+            chain = self.chain(_work_dtype(emissions_STLK)).padded()
+            return NegativeLogLikelihood.apply(emissions_STLK, mask_ST, tags_STL, *chain)
+
+    @torch.no_grad()
+    def decode(
+        self,
+        emissions_STLK: Tensor,
+        mask_ST: Tensor,
+        *,
+        open_start_S: Tensor | None = None,
+        open_end_S: Tensor | None = None,
+    ) -> Tensor:
+        """Find the best tags of each sequence and label (Viterbi).
+
+        Args:
+            emissions_STLK: A score per tag.
+            mask_ST: True on words.
+            open_start_S: True where a row's first word is not the start of its sequence: any tag
+                may stand there, at no cost. None: nowhere.
+            open_end_S: The same for the last word.
+
+        Returns:
+            The tags, O on padding. Shape (S, T, L), int64.
+        """
+        self._check(emissions_STLK, mask_ST)
+        if mask_ST.numel() == 0:
+            return emissions_STLK.new_zeros(emissions_STLK.shape[:3], dtype=torch.int64)
+        num_sequences = len(mask_ST)
+        with _full_precision(emissions_STLK):
+            chain = self.chain(_work_dtype(emissions_STLK))
+            rows_TKN, _ = to_rows(emissions_STLK, mask_ST, chain.start_K.dtype)
+            last_S = (mask_ST.sum(1) - 1).clamp(min=0)
+            tags_TN = viterbi(
+                rows_TKN[:, :NUM_TAGS],
+                _unless_open(chain.start_K, open_start_S, num_sequences, self.num_labels),
+                _unless_open(chain.end_K, open_end_S, num_sequences, self.num_labels),
+                chain.moves_KK,
+                last_S.repeat_interleave(self.num_labels),
+            )
+        tags_STL = tags_TN.unflatten(1, (num_sequences, self.num_labels)).transpose(0, 1)
+        return tags_STL.masked_fill(~mask_ST[..., None], OUTSIDE)
+
+    @torch.no_grad()
+    def decode_windows(
+        self, emissions_STLK: Tensor, mask_ST: Tensor, window: int, stride: int | None = None
+    ) -> Tensor:
+        """Decode each sequence in overlapping windows.
+
+        Windows start every `stride` words until one reaches the end of the sequence. The overlap
+        of two windows is halved, so that a word takes its tag from the window where it is most
+        central (the later one has the odd word). Only true ends of a sequence are constrained.
+        Tags may not fit together where two windows meet.
+
+        Args:
+            emissions_STLK: A score per tag.
+            mask_ST: True on words.
+            window: The words of a window. Full sequences if it is 0, negative, or at least the
+                longest sequence.
+            stride: The words between two windows' starts; half a window if None.
+
+        Returns:
+            The tags, O on padding. Shape (S, T, L), int64.
+        """
+        self._check(emissions_STLK, mask_ST)
+        num_words = mask_ST.shape[1]
+        length_S = mask_ST.sum(1)
+        if window <= 0 or mask_ST.numel() == 0 or window >= int(length_S.max()):
+            return self.decode(emissions_STLK, mask_ST)
+        stride = max(window // 2, 1) if stride is None else stride
+        if not 1 <= stride <= window:
+            raise ValueError(
+                f"Expected a stride from 1 to the window of {window} words, got {stride}: with a "
+                "larger one some words would lie in no window."
+            )
+        device = mask_ST.device
+        count_S = 1 + (length_S - window + stride - 1).clamp(min=0) // stride
+        first_S = count_S.cumsum(0) - count_S
+        sequence_W = torch.repeat_interleave(count_S)
+        start_W = (torch.arange(len(sequence_W), device=device) - first_S[sequence_W]) * stride
+        words_WT = start_W[:, None] + torch.arange(window, device=device)
+        inside_WT = words_WT < length_S[sequence_W, None]
+        tags_WTL = self.decode(
+            emissions_STLK[sequence_W[:, None], words_WT.clamp(max=num_words - 1)],
+            inside_WT,
+            open_start_S=start_W > 0,
+            open_end_S=start_W + window < length_S[sequence_W],
+        )
+        # Window k ends its part of the text, and window k + 1 begins, (window + stride) // 2
+        # words after the start of window k.
+        words_T = torch.arange(num_words, device=device)
+        owner_T = (words_T - (window + stride) // 2 + stride).clamp(min=0) // stride
+        owner_ST = torch.minimum(owner_T, count_S[:, None] - 1)
+        offset_ST = (words_T - owner_ST * stride).clamp(max=window - 1)
+        tags_STL = tags_WTL[first_S[:, None] + owner_ST, offset_ST]
+        return tags_STL.masked_fill_(~mask_ST[..., None], OUTSIDE)
+
+    def log_marginals(self, emissions_STLK: Tensor, mask_ST: Tensor) -> Tensor:
+        """Return the log posterior of each tag; on padding 0 for O and about -1e4 for others.
+
+        Shape (S, T, L, K), fp32 (fp64 for fp64 emissions), differentiable.
+        """
+        self._check(emissions_STLK, mask_ST)
+        if mask_ST.numel() == 0:
+            return emissions_STLK.to(_work_dtype(emissions_STLK))
+        with _full_precision(emissions_STLK):
+            forward_TKN, here_TKN, backward_TKN = self._messages(emissions_STLK, mask_ST)
+            marginals_TKN = torch.log_softmax(forward_TKN + here_TKN + backward_TKN, dim=1)
+            marginals_STLK = from_rows(marginals_TKN, self.num_labels)
+            padding_K = _forbid_all_but((OUTSIDE,)).to(marginals_STLK)
+            return torch.where(mask_ST[..., None, None], marginals_STLK, padding_K)
+
+    def marginals(self, emissions_STLK: Tensor, mask_ST: Tensor) -> Tensor:
+        """Return the posterior probability of each tag; padding is surely O.
+
+        Shape (S, T, L, K), fp32 (fp64 for fp64 emissions), differentiable.
+        """
+        return self.log_marginals(emissions_STLK, mask_ST).exp()
+
+    def span_probabilities(
+        self, emissions_STLK: Tensor, mask_ST: Tensor, spans_N4: Tensor
+    ) -> Tensor:
+        """Return the posterior probability of whole spans: that all their words have their tags.
+
+        It is the probability of the first tag, times that of each next tag given the one before,
+        which depends on the words from there on only.
+
+        Args:
+            emissions_STLK: A score per tag.
+            mask_ST: True on words.
+            spans_N4: Rows of (sequence, label, first word, word after the last), integers.
+
+        Returns:
+            The probabilities. Shape (N,), fp32 (fp64 for fp64 emissions), differentiable.
+        """
+        self._check(emissions_STLK, mask_ST)
+        sequence_N, label_N, start_N, end_N = spans_N4.long().unbind(1)
+        self._check_spans(mask_ST, sequence_N, label_N, start_N, end_N)
+        if len(spans_N4) == 0:
+            return emissions_STLK.new_zeros(0, dtype=_work_dtype(emissions_STLK))
+        with _full_precision(emissions_STLK):
+            parts = self._messages(emissions_STLK, mask_ST)
+            forward_TKN, here_TKN, backward_TKN = (part[:, :NUM_TAGS] for part in parts)
+            beyond_TKN = here_TKN + backward_TKN
+            row_N = sequence_N * self.num_labels + label_N
+            first_NK = (forward_TKN + beyond_TKN)[start_N, :, row_N].log_softmax(1)
+            first_N = torch.where(end_N - start_N == 1, UNIT, BEGIN)
+            first_N = first_NK.gather(1, first_N[:, None])[:, 0]
+
+            span_M, word_M, before_M, tag_M = _next_words(start_N, end_N)
+            moves_KK = self.chain(beyond_TKN.dtype).moves_KK
+            next_MK = moves_KK[before_M] + beyond_TKN[word_M, :, row_N[span_M]]
+            next_M = next_MK.log_softmax(1).gather(1, tag_M[:, None])[:, 0]
+            return first_N.index_add(0, span_M, next_M).exp()
+
+    def _messages(self, emissions_STLK: Tensor, mask_ST: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return forward messages, padded emissions and backward messages, (T, K + 1, N) each."""
+        chain = self.chain(_work_dtype(emissions_STLK)).padded()
+        rows_TKN, spread_N = to_rows(emissions_STLK, mask_ST, chain.start_K.dtype)
+        forward_TKN, backward_TKN = messages(rows_TKN, chain, spread_N)
+        return forward_TKN, rows_TKN, backward_TKN
+
+    def _check(self, emissions_STLK: Tensor, mask_ST: Tensor) -> None:
+        """Refuse shapes that don't belong together, and masks with holes."""
+        expected = (*mask_ST.shape, self.num_labels, NUM_TAGS)
+        if mask_ST.dim() != 2 or emissions_STLK.shape != expected:
+            raise ValueError(
+                f"Expected emissions of shape (sequences, words, {self.num_labels} labels, "
+                f"{NUM_TAGS} tags) and a mask of shape (sequences, words), got "
+                f"{tuple(emissions_STLK.shape)} and {tuple(mask_ST.shape)}."
+            )
+        if mask_ST.dtype != torch.bool:
+            raise TypeError(f"Expected a mask of type bool, got {mask_ST.dtype}: use mask.bool().")
+        if (mask_ST[:, 1:] & ~mask_ST[:, :-1]).any():
+            raise ValueError(
+                "Expected each row of the mask to be true on its first words and false after "
+                "them, got a word after padding: move the words to the left."
+            )
+
+    def _check_spans(
+        self, mask_ST: Tensor, sequence_N: Tensor, label_N: Tensor, start_N: Tensor, end_N: Tensor
+    ) -> None:
+        """Refuse spans that are empty or lie outside their sequence."""
+        known_N = (sequence_N >= 0) & (sequence_N < len(mask_ST))
+        known_N &= (label_N >= 0) & (label_N < self.num_labels)
+        valid_N = known_N & (start_N >= 0) & (start_N < end_N)
+        if known_N.any():
+            length_N = mask_ST.sum(1)[sequence_N.clamp(0, len(mask_ST) - 1)]
+            valid_N &= end_N <= length_N
+        if not valid_N.all():
+            row = int(valid_N.int().argmin())
+            span = tuple(int(x[row]) for x in (sequence_N, label_N, start_N, end_N))
+            raise ValueError(
+                "Expected spans of at least one word within their sequence, got (sequence, label, "
+                f"start, end) = {span} in row {row} for a batch of {len(mask_ST)} sequences and "
+                f"{self.num_labels} labels."
+            )
+
+
+def _forbid_all_but(allowed: tuple[int, ...]) -> Tensor:
+    """Return 0 for the allowed tags and a large penalty for the others. Shape (K,)."""
+    scores = torch.full((NUM_TAGS,), FORBIDDEN)
+    scores[list(allowed)] = 0.0
+    return scores
+
+
+def _work_dtype(emissions: Tensor) -> torch.dtype:
+    """The type that all sums are done in: fp64 stays fp64, anything else becomes fp32."""
+    return torch.float64 if emissions.dtype == torch.float64 else torch.float32
+
+
+def _full_precision(emissions: Tensor) -> AbstractContextManager:
+    """Keep autocast from turning products of probabilities into half precision."""
+    return torch.autocast(emissions.device.type, enabled=False)
+
+
+def _next_words(start_N: Tensor, end_N: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """List the words of spans but for their first ones.
+
+    Returns:
+        For each of these words: its span, its place, the tag before it and its own tag.
+    """
+    count_N = end_N - start_N - 1
+    span_M = torch.repeat_interleave(count_N)
+    earlier_N = count_N.cumsum(0) - count_N
+    rank_M = torch.arange(len(span_M), device=span_M.device) - earlier_N[span_M]
+    word_M = start_N[span_M] + 1 + rank_M
+    before_M = torch.where(rank_M == 0, BEGIN, INSIDE)
+    tag_M = torch.where(word_M == end_N[span_M] - 1, LAST, INSIDE)
+    return span_M, word_M, before_M, tag_M
+
+
+def _unless_open(
+    scores_K: Tensor, open_S: Tensor | None, num_sequences: int, num_labels: int
+) -> Tensor:
+    """Give each row the scores of a true end of its sequence, or zeros. Shape (K, N)."""
+    scores_KN = scores_K[:, None].expand(-1, num_sequences * num_labels)
+    if open_S is None:
+        return scores_KN
+    return scores_KN.masked_fill(open_S.repeat_interleave(num_labels), 0.0)

@@ -1,0 +1,360 @@
+"""Inference in many linear chains at once: sum-product, log-space and max-product.
+
+All rows of a batch share one chain of K tags and have the same number of steps T. Ragged batches
+come in through `to_rows`: padding is one more tag, which absorbs. A sequence moves into it at the
+cost of its end score, stays there for free, and an empty sequence starts there; so no recursion
+needs a mask, and a row without words has Z = 1.
+
+Letters: S sequences, T time, L labels, K tags, N = S x L rows, D directions (0 forward,
+1 backward), J = K + 1.
+The tag axis stands before the row axis, so that every elementwise loop runs over rows.
+
+Sum-product works on probabilities rescaled at each step (Rabiner 1989, "A tutorial on hidden
+Markov models", V.A), both directions in one loop. Why it is safe: centre all scores so that the
+best is 0, let emissions lie in [-r, 0] and allowed moves in [-m, 0]. Every tag of a BILOU chain
+is reached from every tag in exactly two moves, and no tag has more than three predecessors or
+successors, so a rescaled message is at least exp(-r - 2m) / 3 for each tag that is possible at
+all, and the sum that normalises a posterior at least exp(-2r - 4m) / 9. While 2r + 4m stays
+below -log(tiny), nothing that counts underflows, and sums of positive numbers lose no precision.
+Rows beyond that limit are worked in log-space instead.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+FORBIDDEN = -1e4
+"""The score of what cannot be. Not -inf: a mask that multiplies would make NaN of it."""
+
+
+class Chain(NamedTuple):
+    """The scores of a chain, in log-space.
+
+    Attributes:
+        start_K: Of the first tag.
+        end_K: Of the last tag.
+        moves_KK: From the tag of the row to the tag of the column.
+    """
+
+    start_K: Tensor
+    end_K: Tensor
+    moves_KK: Tensor
+
+    def centred(self) -> Chain:
+        """Shift each group of scores so that its best is 0: posteriors and losses don't change."""
+        return Chain(*(scores - scores.detach().max() for scores in self))
+
+    def padded(self) -> Chain:
+        """Add the padding tag, last: entered at the end score, never left."""
+        free, never = self.start_K.new_zeros(1), self.start_K.new_full((1,), FORBIDDEN)
+        into = torch.cat([self.end_K, free])
+        moves = torch.cat([self.moves_KK, never.expand(1, len(self.start_K))])
+        return Chain(
+            torch.cat([self.start_K, free]), into, torch.cat([moves, into[:, None]], dim=1)
+        )
+
+    def spread(self) -> float:
+        """The worst allowed score of a centred chain, as a positive number."""
+        scores = torch.cat([group.detach().flatten() for group in self])
+        return -float(scores[scores > FORBIDDEN / 2].min())
+
+
+class Posteriors(NamedTuple):
+    """What a pass in both directions knows.
+
+    Attributes:
+        log_z_N: The log of the summed weights of all paths.
+        marginals_TKN: The probability of each tag at each step.
+        pairs_KK: The expected number of each move, summed over steps and rows.
+    """
+
+    log_z_N: Tensor
+    marginals_TKN: Tensor
+    pairs_KK: Tensor
+
+
+def to_rows(emissions_STLK: Tensor, mask_ST: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Lay emissions out for the recursions: a row per sequence and label, centred and padded.
+
+    Args:
+        emissions_STLK: A score per tag, of any float type. Those on padding are ignored.
+        mask_ST: True on words.
+        dtype: The type to work in.
+
+    Returns:
+        The emissions with the padding tag, which is certain on padding and impossible on words,
+        shape (T, K + 1, N); and the largest distance between two tags on one word, shape (N,).
+    """
+    num_sequences, num_steps, num_labels, num_tags = emissions_STLK.shape
+    rows_TKSL = emissions_STLK.new_empty(
+        num_steps, num_tags + 1, num_sequences, num_labels, dtype=dtype
+    )
+    padding_T1S1 = ~mask_ST.T[:, None, :, None]
+    words_TKSL = rows_TKSL[:, :num_tags]
+    words_TKSL.copy_(emissions_STLK.permute(1, 3, 0, 2)).masked_fill_(padding_T1S1, 0.0)
+    words_TKSL.sub_(words_TKSL.detach().amax(1, keepdim=True))
+    spread_N = -words_TKSL.detach().amin((0, 1)).flatten()
+    words_TKSL.masked_fill_(padding_T1S1, FORBIDDEN)
+    rows_TKSL[:, num_tags:].fill_(FORBIDDEN).masked_fill_(padding_T1S1, 0.0)
+    return rows_TKSL.flatten(2), spread_N
+
+
+def from_rows(values_TKN: Tensor, num_labels: int) -> Tensor:
+    """Undo the layout of `to_rows` and drop the padding tag. Shape (S, T, L, K)."""
+    return values_TKN[:, :-1].unflatten(2, (-1, num_labels)).permute(2, 0, 3, 1)
+
+
+class ScaledMessages(NamedTuple):
+    """What the other steps say of a step, in probability space.
+
+    Attributes:
+        messages_TDKN: The messages. The backward direction runs over reversed time.
+        joints_TDKN: Messages times the weights of the step itself.
+        sums_TD1N: The sums of joints, by which the next messages were divided.
+    """
+
+    messages_TDKN: Tensor
+    joints_TDKN: Tensor
+    sums_TD1N: Tensor
+
+
+def scaled_messages(emissions_TKN: Tensor, chain: Chain) -> ScaledMessages:
+    """Run both rescaled recursions in probability space.
+
+    Args:
+        emissions_TKN: Centred and padded, T at least 1.
+        chain: Centred and padded.
+    """
+    num_steps, num_tags, num_rows = emissions_TKN.shape
+    start_K, end_K, moves_KK = (scores.exp() for scores in chain)
+    weights_TDKN = emissions_TKN.new_empty(num_steps, 2, num_tags, num_rows)
+    torch.exp(emissions_TKN, out=weights_TDKN[:, 0])
+    weights_TDKN[:, 1] = weights_TDKN[:, 0].flip(0)
+    messages_TDKN, joints_TDKN = torch.empty_like(weights_TDKN), torch.empty_like(weights_TDKN)
+    messages_TDKN[0] = torch.stack([start_K, end_K])[..., None]
+    # A last row of ones makes the same product give the sum that rescales.
+    ones_D1K = moves_KK.new_ones(2, 1, num_tags)
+    steps_DJK = torch.cat([torch.stack([moves_KK.T, moves_KK]), ones_D1K], dim=1)
+    products_TDJN = weights_TDKN.new_empty(num_steps, 2, num_tags + 1, num_rows)
+    sums_TD1N = products_TDJN[:, :, num_tags:]
+
+    # Views are made before the loop: in it, only three operations a step.
+    weights, messages = weights_TDKN.unbind(), messages_TDKN.unbind()
+    joints, products = joints_TDKN.unbind(), products_TDJN.unbind()
+    moved, sums = products_TDJN[:, :, :num_tags].unbind(), sums_TD1N.unbind()
+    for step in range(num_steps):
+        torch.mul(messages[step], weights[step], out=joints[step])
+        torch.bmm(steps_DJK, joints[step], out=products[step])
+        if step + 1 < num_steps:
+            torch.div(moved[step], sums[step], out=messages[step + 1])
+    return ScaledMessages(messages_TDKN, joints_TDKN, sums_TD1N)
+
+
+def scaled_posteriors(emissions_TKN: Tensor, chain: Chain) -> Posteriors:
+    """Combine both directions in probability space. Arguments as in `scaled_messages`."""
+    messages_TDKN, joints_TDKN, sums_TD1N = scaled_messages(emissions_TKN, chain)
+    end_K, moves_KK = chain.end_K.exp(), chain.moves_KK.exp()
+    backward_TKN = messages_TDKN[:, 1].flip(0)
+    marginals_TKN = joints_TDKN[:, 0] * backward_TKN
+    totals_T1N = marginals_TKN.sum(1, keepdim=True)
+    marginals_TKN /= totals_T1N
+    beyond_TKN = emissions_TKN.exp().mul_(backward_TKN).div_(totals_T1N)
+    before_TKN = joints_TDKN[:-1, 0] / sums_TD1N[:-1, 0]
+    pairs_KK = moves_KK * torch.bmm(before_TKN, beyond_TKN[1:].mT).sum(0)
+    last_N = end_K @ joints_TDKN[-1, 0]
+    log_z_N = sums_TD1N[:-1, 0, 0].log().sum(0) + last_N.log()
+    return Posteriors(log_z_N, marginals_TKN, pairs_KK)
+
+
+class LogMessages(NamedTuple):
+    """What the other steps say of a step, each up to a constant, and the sum of the constants."""
+
+    forward_TKN: Tensor
+    backward_TKN: Tensor
+    forward_scale_N: Tensor
+
+
+def log_messages(emissions_TKN: Tensor, chain: Chain) -> LogMessages:
+    """Run the same recursion in log-space: slower, safe for any scores, differentiable.
+
+    Args:
+        emissions_TKN: Padded, T at least 1.
+        chain: Padded.
+    """
+    emissions_TDKN = torch.stack([emissions_TKN, emissions_TKN.flip(0)], dim=1)
+    moves_DKJ1 = torch.stack([chain.moves_KK, chain.moves_KK.T])[..., None]
+    message_DKN = torch.stack([chain.start_K, chain.end_K])[..., None]
+    message_DKN = message_DKN.expand(emissions_TDKN.shape[1:])
+    messages, scale_N = [message_DKN], emissions_TKN.new_zeros(emissions_TKN.shape[2])
+    for emissions_DKN in emissions_TDKN[:-1].unbind():
+        joint_DKN = message_DKN + emissions_DKN
+        message_DKN = torch.logsumexp(joint_DKN[:, :, None] + moves_DKJ1, dim=1)
+        # Near 0, where numbers are densest; a constant, so that no gradient flows through it.
+        constant_D1N = message_DKN.detach().amax(1, keepdim=True)
+        message_DKN = message_DKN - constant_D1N
+        scale_N = scale_N + constant_D1N[0, 0]
+        messages.append(message_DKN)
+    messages_TDKN = torch.stack(messages)
+    return LogMessages(messages_TDKN[:, 0], messages_TDKN[:, 1].flip(0), scale_N)
+
+
+def log_posteriors(emissions_TKN: Tensor, chain: Chain) -> Posteriors:
+    """Do in log-space what `scaled_posteriors` does in probability space."""
+    forward_TKN, backward_TKN, scale_N = log_messages(emissions_TKN, chain)
+    joint_TKN, beyond_TKN = forward_TKN + emissions_TKN, emissions_TKN + backward_TKN
+    marginals_TKN = torch.softmax(joint_TKN + backward_TKN, dim=1)
+    pairs_TKKN = joint_TKN[:-1, :, None] + chain.moves_KK[..., None] + beyond_TKN[1:, None]
+    pairs_TKKN = torch.softmax(pairs_TKKN.flatten(1, 2), dim=1).view_as(pairs_TKKN)
+    log_z_N = scale_N + torch.logsumexp(joint_TKN[-1] + chain.end_K[:, None], dim=0)
+    return Posteriors(log_z_N, marginals_TKN, pairs_TKKN.sum((0, 3)))
+
+
+def is_fast(emissions_TKN: Tensor, chain: Chain, spread_N: Tensor) -> Tensor:
+    """Tell which rows can be worked in probability space without underflow. Shape (N,), bool.
+
+    Args:
+        emissions_TKN: Centred and padded.
+        chain: Centred and padded.
+        spread_N: The largest distance between two tags' emissions on one word. Not finite numbers
+            count as too large, so that they show in the result.
+    """
+    limit = -0.9 * math.log(torch.finfo(emissions_TKN.dtype).tiny)
+    return 2 * spread_N + 4 * chain.spread() < limit
+
+
+def posteriors(emissions_TKN: Tensor, chain: Chain, spread_N: Tensor) -> Posteriors:
+    """Choose for each row the fast pass, or the log-space one where the fast one could underflow.
+
+    Arguments as in `is_fast`, T at least 1.
+    """
+    fast_N = is_fast(emissions_TKN, chain, spread_N)
+    num_fast = int(fast_N.sum())
+    if num_fast == len(fast_N):
+        return scaled_posteriors(emissions_TKN, chain)
+    if num_fast == 0:
+        return log_posteriors(emissions_TKN, chain)
+    fast = scaled_posteriors(emissions_TKN[..., fast_N], chain)
+    slow = log_posteriors(emissions_TKN[..., ~fast_N], chain)
+    log_z_N, marginals_TKN = torch.empty_like(spread_N), torch.empty_like(emissions_TKN)
+    for rows_N, part in ((fast_N, fast), (~fast_N, slow)):
+        log_z_N[rows_N] = part.log_z_N
+        marginals_TKN[..., rows_N] = part.marginals_TKN
+    return Posteriors(log_z_N, marginals_TKN, fast.pairs_KK + slow.pairs_KK)
+
+
+def messages(emissions_TKN: Tensor, chain: Chain, spread_N: Tensor) -> tuple[Tensor, Tensor]:
+    """Return forward and backward messages in log-space, each up to a constant per step.
+
+    They are differentiable; where nobody asks for a gradient, they come from the fast pass if all
+    rows allow it. Arguments as in `is_fast`, T at least 1. Shapes (T, K, N).
+    """
+    inputs = (emissions_TKN, *chain)
+    wants_gradient = torch.is_grad_enabled() and any(x.requires_grad for x in inputs)
+    if wants_gradient or not is_fast(emissions_TKN, chain, spread_N).all():
+        return log_messages(emissions_TKN, chain)[:2]
+    messages_TDKN = scaled_messages(emissions_TKN, chain).messages_TDKN.log_().clamp_(FORBIDDEN)
+    return messages_TDKN[:, 0], messages_TDKN[:, 1].flip(0)
+
+
+def path_score(emissions_TKN: Tensor, chain: Chain, tags_TN: Tensor) -> Tensor:
+    """Add up the scores of one given path per row. Shape (N,)."""
+    score_N = emissions_TKN.gather(1, tags_TN[:, None]).sum((0, 1))
+    score_N += chain.moves_KK[tags_TN[:-1], tags_TN[1:]].sum(0)
+    return score_N + chain.start_K[tags_TN[0]] + chain.end_K[tags_TN[-1]]
+
+
+class NegativeLogLikelihood(torch.autograd.Function):
+    """The loss of the gold paths, with the textbook gradient: expected counts minus gold counts.
+
+    Both directions run in the forward pass; the backward pass only scales what it kept.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, emissions_STLK: Tensor, mask_ST: Tensor, tags_STL: Tensor, *scores: Tensor
+    ) -> Tensor:
+        """Return the sum over rows of log Z minus the score of the gold path.
+
+        Args:
+            ctx: The context of autograd.
+            emissions_STLK: A score per tag, T at least 1.
+            mask_ST: True on words.
+            tags_STL: The gold path.
+            scores: The three groups of the chain, centred and padded, in fp32 or fp64.
+        """
+        chain = Chain(*scores)
+        emissions_TKN, spread_N = to_rows(emissions_STLK, mask_ST, scores[0].dtype)
+        num_tags = emissions_TKN.shape[1]
+        tags_STL = tags_STL.long().masked_fill(~mask_ST[..., None], num_tags - 1)
+        tags_TN = tags_STL.transpose(0, 1).flatten(1)
+        log_z_N, counts_TKN, pairs_KK = posteriors(emissions_TKN, chain, spread_N)
+        loss = (log_z_N - path_score(emissions_TKN, chain, tags_TN)).sum()
+
+        counts_TKN.scatter_add_(1, tags_TN[:, None], -torch.ones_like(counts_TKN[:, :1]))
+        gold_pairs = (tags_TN[:-1] * num_tags + tags_TN[1:]).flatten()
+        gold_KK = torch.bincount(gold_pairs, minlength=num_tags**2).view_as(pairs_KK)
+        ctx.save_for_backward(counts_TKN, pairs_KK - gold_KK)
+        ctx.num_labels, ctx.emissions_dtype = emissions_STLK.shape[2], emissions_STLK.dtype
+        return loss
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradients of the emissions and of the three groups of the chain."""
+        counts_TKN, pairs_KK = ctx.saved_tensors
+        first_K, last_K = counts_TKN[0].sum(-1), counts_TKN[-1].sum(-1)
+        emissions_STLK = grad * from_rows(counts_TKN, ctx.num_labels)
+        return (
+            emissions_STLK.to(ctx.emissions_dtype),
+            None,
+            None,
+            grad * first_K,
+            grad * last_K,
+            grad * pairs_KK,
+        )
+
+
+def viterbi(
+    emissions_TKN: Tensor, start_KN: Tensor, end_KN: Tensor, moves_KK: Tensor, last_N: Tensor
+) -> Tensor:
+    """Find the best path of each row.
+
+    Args:
+        emissions_TKN: Finite values after a row's last step are ignored.
+        start_KN: The scores of the first tag, row by row.
+        end_KN: The scores of the last tag, row by row.
+        moves_KK: The scores of the moves.
+        last_N: The last step of each row.
+
+    Returns:
+        The tags; after a row's last step they repeat its last tag. Shape (T, N), int64.
+    """
+    num_steps, num_tags, num_rows = emissions_TKN.shape
+    scores_TKN = emissions_TKN.clone()
+    scores_TKN[0] += start_KN
+    origins_TKN = torch.empty_like(scores_TKN, dtype=torch.int64)
+    candidates_KKN = scores_TKN.new_empty(num_tags, num_tags, num_rows)
+    best_KN, moves_KK1 = torch.empty_like(start_KN), moves_KK[..., None]
+    scores, origins = scores_TKN.unbind(), origins_TKN.unbind()
+    for step in range(1, num_steps):
+        torch.add(scores[step - 1][:, None], moves_KK1, out=candidates_KKN)
+        torch.max(candidates_KKN, dim=0, out=(best_KN, origins[step]))
+        scores[step].add_(best_KN)
+    last_1KN = last_N.expand(1, num_tags, num_rows)
+    final_KN = scores_TKN.gather(0, last_1KN)[0] + end_KN
+    # After the last step each tag points to itself: one trace serves all lengths.
+    after_T1N = (torch.arange(num_steps, device=last_N.device)[:, None] > last_N)[:, None]
+    itself_K1 = torch.arange(num_tags, device=last_N.device)[:, None]
+    torch.where(after_T1N, itself_K1, origins_TKN, out=origins_TKN)
+
+    tags_T1N = origins_TKN.new_empty(num_steps, 1, num_rows)
+    tags = tags_T1N.unbind()
+    torch.argmax(final_KN, dim=0, keepdim=True, out=tags[-1])
+    for step in range(num_steps - 1, 0, -1):
+        torch.gather(origins[step], 0, tags[step], out=tags[step - 1])
+    return tags_T1N[:, 0]
