@@ -112,7 +112,9 @@ class Draft:
     ) -> Any:
         accepted = inspect.signature(self.func).parameters
         given = {
-            key: value for key, value in (("nlp", nlp), ("name", name)) if key in accepted
+            key: value
+            for key, value in (("nlp", nlp), ("name", name))
+            if key in accepted and value is not None
         }
         if source is not None and hasattr(self.func, "saved_parameters"):
             params = {**params, **self.func.saved_parameters(source)}
@@ -152,11 +154,6 @@ def config_error(error: ConfitValidationError, path: str = "") -> ConfigError:
     lines = []
     for item in error.errors():
         loc = ".".join(str(part) for part in (path, *item["loc"]) if part != "")
-        lines.append(f"{loc}: {item['msg']}{_got(item)}")
+        lines.append(f"{loc}: {item['msg'].strip()}")
     return ConfigError("\n".join(lines) or str(error))
 
-
-def _got(item: dict[str, Any]) -> str:
-    """Say which value came, unless the message says so already or there is none."""
-    missing = "input" not in item or "required" in item["msg"] or "got" in item["msg"]
-    return "" if missing else f", got {item['input']!r}"

@@ -95,6 +95,13 @@ class Registry(confit.Registry):
             )
         return self._functions[name]
 
+    def home(self, name: str) -> str | None:
+        """Say which module a name comes from, importing nothing; None if it is not registered."""
+        if name in self._functions:
+            return self._functions[name].__module__
+        point = _own_entry_points().get((self.group, name))
+        return None if point is None else point.value.partition(":")[0]
+
     def __contains__(self, name: object) -> bool:
         return name in self.names()
 

@@ -140,35 +140,3 @@ def summary(nlp: Any) -> str:
     total = sum(parameter.numel() for parameter in nlp.parameters())
     lines.append(f"  {total:,} parameters in all (shared ones once)")
     return "\n".join(lines)
-
-
-def inspect_model(path: Path) -> str:
-    """Say what a saved model would run, before anything of it is loaded or imported.
-
-    Raises:
-        CheckpointError: The folder is not a whole model.
-        ConfigError: Its config is not well formed.
-    """
-    folder = check_folder(path)
-    config = read_model_config(folder)
-    meta = read_meta(folder)
-    lines = [f"{path}: every file is as it was saved"]
-    lines += [f"  {key}: {value}" for key, value in sorted(meta.items())]
-    lines.append("What it would run:")
-    names = [
-        (".".join(where), value[key])
-        for where, value in walk(config)
-        if isinstance(value, dict)
-        for key in value
-        if key in ("@core", "@factory")
-    ]
-    lines += [f"  {where}: {name}" for where, name in names]
-    lines.append("Files:")
-    lines += [
-        f"  {file.relative_to(folder).as_posix()}  {file.stat().st_size:,} bytes"
-        for file in sorted(folder.rglob("*"))
-        if file.is_file()
-    ]
-    lines.append("Nothing in it is code; names above are looked up among registered components.")
-    return "\n".join(lines)
-

@@ -68,7 +68,7 @@ class Stream:
                 a `numpy.random.Generator` that depends on the seed and the item only.
             kwargs: Further arguments of each call.
         """
-        return self._with(Map(_callable("map", pipe), kwargs))
+        return self.with_op(Map(_callable("map", pipe), kwargs))
 
     def map_batches(
         self,
@@ -79,7 +79,7 @@ class Stream:
     ) -> Stream:
         """Call a function on lists of items; what it returns or yields becomes items."""
         size = BatchSize(batch_size, batch_by)
-        return self._with(MapBatches(_callable("map_batches", pipe), size, kwargs))
+        return self.with_op(MapBatches(_callable("map_batches", pipe), size, kwargs))
 
     def batchify(
         self, batch_size: int | str | None = None, batch_by: BatchBy | None = None
@@ -90,23 +90,23 @@ class Stream:
             batch_size: `"32 docs"`, `"2000 words"`, `"4096 padded_words"`, `"dataset"`, or a number.
             batch_by: For a number: a unit, or a function that measures an item.
         """
-        return self._with(Batchify(BatchSize(batch_size, batch_by)))
+        return self.with_op(Batchify(BatchSize(batch_size, batch_by)))
 
     def filter(self, pipe: Callable[[Any], Any]) -> Stream:
         """Keep the items for which a function is true."""
-        return self._with(Filter(_callable("filter", pipe)))
+        return self.with_op(Filter(_callable("filter", pipe)))
 
     def flatten(self) -> Stream:
         """Make items of the members of each item."""
-        return self._with(Flatten("flatten"))
+        return self.with_op(Flatten("flatten"))
 
     def unbatch(self) -> Stream:
         """Undo `batchify`."""
-        return self._with(Flatten("unbatch"))
+        return self.with_op(Flatten("unbatch"))
 
     def take(self, number: int) -> Stream:
         """Keep the first items: of the stream after `loop()`, of each epoch before it."""
-        return self._with(Take(number, per_epoch=not self.looping))
+        return self.with_op(Take(number, per_epoch=not self.looping))
 
     def shuffle(self, size: int | str = "dataset", *, seed: int | None = None) -> Stream:
         """Shuffle each epoch.
@@ -115,7 +115,7 @@ class Stream:
             size: `"dataset"` (holds an epoch in memory) or a buffer, `"100 docs"`.
             seed: None takes the seed of the run.
         """
-        return self._with(Shuffle(BatchSize(size), seed))
+        return self.with_op(Shuffle(BatchSize(size), seed))
 
     def loop(self) -> Stream:
         """Read the source again and again; ops run anew each epoch.
@@ -149,7 +149,7 @@ class Stream:
     ) -> Stream:
         """Run a pipeline over texts or Docs; which pipes run is fixed now."""
         size = None if batch_size is None else BatchSize(batch_size, batch_by)
-        return self._with(MapPipeline(nlp, nlp.active_names, size))
+        return self.with_op(MapPipeline(nlp, nlp.active_names, size))
 
     def map_gpu(
         self,
@@ -160,7 +160,7 @@ class Stream:
         batch_size: int | str = "32 docs",
     ) -> Stream:
         """Prepare items one by one, run `forward` on groups of them, then `postprocess`."""
-        return self._with(MapDevice(prepare, forward, postprocess, BatchSize(batch_size)))
+        return self.with_op(MapDevice(prepare, forward, postprocess, BatchSize(batch_size)))
 
     # ---- how to run ------------------------------------------------------------------------
 
@@ -203,7 +203,8 @@ class Stream:
             f"Stream has no attribute '{name}'.{did_you_mean(name, dir(type(self)))}"
         )
 
-    def _with(self, op: Op) -> Stream:
+    def with_op(self, op: Op) -> Stream:
+        """Append an op."""
         op.place = len(self.ops)
         return replace(self, ops=(*self.ops, op))
 

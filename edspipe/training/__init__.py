@@ -1,1 +1,1 @@
-
+"""Training: the parts that training loops share."""

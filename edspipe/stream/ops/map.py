@@ -21,9 +21,16 @@ class Map(LocalOp):
         function: What is called. An object with a method `stream_op` (or a bound method of such
             an object) may say how it wants to run in a stream.
         kwargs: Further arguments of each call.
+        on_error: `"raise"` or `"skip"`; None does as the stream does.
     """
 
-    def __init__(self, function: Callable[..., Any], kwargs: Mapping[str, Any] | None = None):
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        kwargs: Mapping[str, Any] | None = None,
+        on_error: str | None = None,
+    ) -> None:
+        self.on_error = on_error
         self.function = function
         self.kwargs = dict(kwargs or {})
         self.stage = f"map({name_of(function)})"
@@ -38,7 +45,7 @@ class Map(LocalOp):
             except KeyboardInterrupt:
                 raise
             except BaseException as error:
-                run.failed(self.stage, [item], error)
+                run.failed(self.stage, [item], error, self.on_error)
         return out
 
     def _one(self, item: Item, run: Run) -> list[Item]:
@@ -60,7 +67,7 @@ class Map(LocalOp):
             return self
         method = getattr(self.function, "__name__", "__call__")
         function, kwargs, arrive = hook(method, self.kwargs)
-        op = Map(function, kwargs)
+        op = Map(function, kwargs, self.on_error)
         op.place, op.stage = self.place, self.stage
         self.arrive = arrive
         return op

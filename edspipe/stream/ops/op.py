@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
+from loguru import logger
 
 from edspipe.errors import EdspipeError, PipeError
 from edspipe.stream.batching import BatchSize
@@ -44,20 +45,33 @@ class Run:
         base = self.seed if seed is None else seed
         return np.random.default_rng(np.random.SeedSequence([base, *place]))
 
-    def failed(self, stage: str, items: Sequence[Item], error: BaseException) -> None:
-        """Deal with an op that raised: raise for the caller, or count the items as skipped.
+    def failed(
+        self,
+        stage: str,
+        items: Sequence[Item],
+        error: BaseException,
+        on_error: str | None = None,
+    ) -> None:
+        """Deal with an op that raised: raise for the caller, or say and count what is skipped.
+
+        Args:
+            stage: The op.
+            items: What it was working on.
+            error: What it raised.
+            on_error: `"raise"` or `"skip"`; None takes the setting of the stream.
 
         Raises:
             PipeError: With the stage, the document and the type of the error, under
                 `on_error="raise"`.
             EdspipeError: The error itself, if it is one of ours: its message is safe.
         """
-        if self.settings.on_error == "skip":
+        if not isinstance(error, EdspipeError):
+            error = pipe_error(stage, items, error, self.settings.debug_show_text)
+        if (on_error or self.settings.on_error) == "skip":
             self.counts["skipped"] += len(items)
+            logger.warning("skipped: {}", error)
             return
-        if isinstance(error, EdspipeError):
-            raise error.with_traceback(None) from None
-        raise pipe_error(stage, items, error, self.settings.debug_show_text) from None
+        raise error.with_traceback(None) from None
 
 
 def pipe_error(

@@ -68,12 +68,12 @@ class Posteriors(NamedTuple):
     """What a pass in both directions knows.
 
     Attributes:
-        log_z_N: The log of the summed weights of all paths.
+        log_z_TN: The log of the summed weights of all paths, as a sum over steps: what each adds.
         marginals_TKN: The probability of each tag at each step.
         pairs_KK: The expected number of each move, summed over steps and rows.
     """
 
-    log_z_N: Tensor
+    log_z_TN: Tensor
     marginals_TKN: Tensor
     pairs_KK: Tensor
 
@@ -98,7 +98,7 @@ def to_rows(emissions_STLK: Tensor, mask_ST: Tensor, dtype: torch.dtype) -> tupl
     words_TKSL = rows_TKSL[:, :num_tags]
     words_TKSL.copy_(emissions_STLK.permute(1, 3, 0, 2)).masked_fill_(padding_T1S1, 0.0)
     words_TKSL.sub_(words_TKSL.detach().amax(1, keepdim=True))
-    spread_N = -words_TKSL.detach().amin((0, 1)).flatten()
+    spread_N = -words_TKSL.detach().amin(1).amin(0).flatten()
     words_TKSL.masked_fill_(padding_T1S1, FORBIDDEN)
     rows_TKSL[:, num_tags:].fill_(FORBIDDEN).masked_fill_(padding_T1S1, 0.0)
     return rows_TKSL.flatten(2), spread_N
@@ -113,11 +113,13 @@ class ScaledMessages(NamedTuple):
     """What the other steps say of a step, in probability space.
 
     Attributes:
+        weights_TKN: The exponentials of the emissions.
         messages_TDKN: The messages. The backward direction runs over reversed time.
         joints_TDKN: Messages times the weights of the step itself.
         sums_TD1N: The sums of joints, by which the next messages were divided.
     """
 
+    weights_TKN: Tensor
     messages_TDKN: Tensor
     joints_TDKN: Tensor
     sums_TD1N: Tensor
@@ -152,31 +154,37 @@ def scaled_messages(emissions_TKN: Tensor, chain: Chain) -> ScaledMessages:
         torch.bmm(steps_DJK, joints[step], out=products[step])
         if step + 1 < num_steps:
             torch.div(moved[step], sums[step], out=messages[step + 1])
-    return ScaledMessages(messages_TDKN, joints_TDKN, sums_TD1N)
+    return ScaledMessages(weights_TDKN[:, 0], messages_TDKN, joints_TDKN, sums_TD1N)
 
 
 def scaled_posteriors(emissions_TKN: Tensor, chain: Chain) -> Posteriors:
     """Combine both directions in probability space. Arguments as in `scaled_messages`."""
-    messages_TDKN, joints_TDKN, sums_TD1N = scaled_messages(emissions_TKN, chain)
+    weights_TKN, messages_TDKN, joints_TDKN, sums_TD1N = scaled_messages(emissions_TKN, chain)
     end_K, moves_KK = chain.end_K.exp(), chain.moves_KK.exp()
     backward_TKN = messages_TDKN[:, 1].flip(0)
     marginals_TKN = joints_TDKN[:, 0] * backward_TKN
     totals_T1N = marginals_TKN.sum(1, keepdim=True)
     marginals_TKN /= totals_T1N
-    beyond_TKN = emissions_TKN.exp().mul_(backward_TKN).div_(totals_T1N)
+    beyond_TKN = (weights_TKN * backward_TKN).div_(totals_T1N)
     before_TKN = joints_TDKN[:-1, 0] / sums_TD1N[:-1, 0]
     pairs_KK = moves_KK * torch.bmm(before_TKN, beyond_TKN[1:].mT).sum(0)
-    last_N = end_K @ joints_TDKN[-1, 0]
-    log_z_N = sums_TD1N[:-1, 0, 0].log().sum(0) + last_N.log()
-    return Posteriors(log_z_N, marginals_TKN, pairs_KK)
+    last_1N = end_K[None] @ joints_TDKN[-1, 0]
+    log_z_TN = torch.cat([sums_TD1N[:-1, 0, 0], last_1N]).log_()
+    return Posteriors(log_z_TN, marginals_TKN, pairs_KK)
 
 
 class LogMessages(NamedTuple):
-    """What the other steps say of a step, each up to a constant, and the sum of the constants."""
+    """What the other steps say of a step, each up to a constant.
+
+    Attributes:
+        forward_TKN: What the earlier steps say.
+        backward_TKN: What the later steps say.
+        constants_TN: The constants of the forward messages, but for the first, which has none.
+    """
 
     forward_TKN: Tensor
     backward_TKN: Tensor
-    forward_scale_N: Tensor
+    constants_TN: Tensor
 
 
 def log_messages(emissions_TKN: Tensor, chain: Chain) -> LogMessages:
@@ -190,28 +198,28 @@ def log_messages(emissions_TKN: Tensor, chain: Chain) -> LogMessages:
     moves_DKJ1 = torch.stack([chain.moves_KK, chain.moves_KK.T])[..., None]
     message_DKN = torch.stack([chain.start_K, chain.end_K])[..., None]
     message_DKN = message_DKN.expand(emissions_TDKN.shape[1:])
-    messages, scale_N = [message_DKN], emissions_TKN.new_zeros(emissions_TKN.shape[2])
+    messages, constants = [message_DKN], [emissions_TKN.new_empty(0, emissions_TKN.shape[2])]
     for emissions_DKN in emissions_TDKN[:-1].unbind():
         joint_DKN = message_DKN + emissions_DKN
         message_DKN = torch.logsumexp(joint_DKN[:, :, None] + moves_DKJ1, dim=1)
         # Near 0, where numbers are densest; a constant, so that no gradient flows through it.
         constant_D1N = message_DKN.detach().amax(1, keepdim=True)
         message_DKN = message_DKN - constant_D1N
-        scale_N = scale_N + constant_D1N[0, 0]
+        constants.append(constant_D1N[0])
         messages.append(message_DKN)
     messages_TDKN = torch.stack(messages)
-    return LogMessages(messages_TDKN[:, 0], messages_TDKN[:, 1].flip(0), scale_N)
+    return LogMessages(messages_TDKN[:, 0], messages_TDKN[:, 1].flip(0), torch.cat(constants))
 
 
 def log_posteriors(emissions_TKN: Tensor, chain: Chain) -> Posteriors:
     """Do in log-space what `scaled_posteriors` does in probability space."""
-    forward_TKN, backward_TKN, scale_N = log_messages(emissions_TKN, chain)
+    forward_TKN, backward_TKN, constants_TN = log_messages(emissions_TKN, chain)
     joint_TKN, beyond_TKN = forward_TKN + emissions_TKN, emissions_TKN + backward_TKN
     marginals_TKN = torch.softmax(joint_TKN + backward_TKN, dim=1)
     pairs_TKKN = joint_TKN[:-1, :, None] + chain.moves_KK[..., None] + beyond_TKN[1:, None]
     pairs_TKKN = torch.softmax(pairs_TKKN.flatten(1, 2), dim=1).view_as(pairs_TKKN)
-    log_z_N = scale_N + torch.logsumexp(joint_TKN[-1] + chain.end_K[:, None], dim=0)
-    return Posteriors(log_z_N, marginals_TKN, pairs_TKKN.sum((0, 3)))
+    last_1N = torch.logsumexp(joint_TKN[-1] + chain.end_K[:, None], dim=0, keepdim=True)
+    return Posteriors(torch.cat([constants_TN, last_1N]), marginals_TKN, pairs_TKKN.sum((0, 3)))
 
 
 def is_fast(emissions_TKN: Tensor, chain: Chain, spread_N: Tensor) -> Tensor:
@@ -240,11 +248,12 @@ def posteriors(emissions_TKN: Tensor, chain: Chain, spread_N: Tensor) -> Posteri
         return log_posteriors(emissions_TKN, chain)
     fast = scaled_posteriors(emissions_TKN[..., fast_N], chain)
     slow = log_posteriors(emissions_TKN[..., ~fast_N], chain)
-    log_z_N, marginals_TKN = torch.empty_like(spread_N), torch.empty_like(emissions_TKN)
+    marginals_TKN = torch.empty_like(emissions_TKN)
+    log_z_TN = torch.empty_like(emissions_TKN[:, 0])
     for rows_N, part in ((fast_N, fast), (~fast_N, slow)):
-        log_z_N[rows_N] = part.log_z_N
+        log_z_TN[:, rows_N] = part.log_z_TN
         marginals_TKN[..., rows_N] = part.marginals_TKN
-    return Posteriors(log_z_N, marginals_TKN, fast.pairs_KK + slow.pairs_KK)
+    return Posteriors(log_z_TN, marginals_TKN, fast.pairs_KK + slow.pairs_KK)
 
 
 def messages(emissions_TKN: Tensor, chain: Chain, spread_N: Tensor) -> tuple[Tensor, Tensor]:
@@ -261,11 +270,13 @@ def messages(emissions_TKN: Tensor, chain: Chain, spread_N: Tensor) -> tuple[Ten
     return messages_TDKN[:, 0], messages_TDKN[:, 1].flip(0)
 
 
-def path_score(emissions_TKN: Tensor, chain: Chain, tags_TN: Tensor) -> Tensor:
-    """Add up the scores of one given path per row. Shape (N,)."""
-    score_N = emissions_TKN.gather(1, tags_TN[:, None]).sum((0, 1))
-    score_N += chain.moves_KK[tags_TN[:-1], tags_TN[1:]].sum(0)
-    return score_N + chain.start_K[tags_TN[0]] + chain.end_K[tags_TN[-1]]
+def path_scores(emissions_TKN: Tensor, chain: Chain, tags_TN: Tensor) -> Tensor:
+    """Return what each step adds to the score of one given path per row. Shape (T, N)."""
+    scores_TN = emissions_TKN.gather(1, tags_TN[:, None])[:, 0]
+    scores_TN[1:] += chain.moves_KK[tags_TN[:-1], tags_TN[1:]]
+    scores_TN[0] += chain.start_K[tags_TN[0]]
+    scores_TN[-1] += chain.end_K[tags_TN[-1]]
+    return scores_TN
 
 
 class NegativeLogLikelihood(torch.autograd.Function):
@@ -292,8 +303,9 @@ class NegativeLogLikelihood(torch.autograd.Function):
         num_tags = emissions_TKN.shape[1]
         tags_STL = tags_STL.long().masked_fill(~mask_ST[..., None], num_tags - 1)
         tags_TN = tags_STL.transpose(0, 1).flatten(1)
-        log_z_N, counts_TKN, pairs_KK = posteriors(emissions_TKN, chain, spread_N)
-        loss = (log_z_N - path_score(emissions_TKN, chain, tags_TN)).sum()
+        log_z_TN, counts_TKN, pairs_KK = posteriors(emissions_TKN, chain, spread_N)
+        # Step by step, as both totals are large and their difference small.
+        loss = (log_z_TN - path_scores(emissions_TKN, chain, tags_TN)).sum()
 
         counts_TKN.scatter_add_(1, tags_TN[:, None], -torch.ones_like(counts_TKN[:, :1]))
         gold_pairs = (tags_TN[:-1] * num_tags + tags_TN[1:]).flatten()

@@ -1,0 +1,115 @@
+"""Converter "omop": notes and their entities under the names of the OMOP tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from spacy.tokens import Doc, Span
+
+from edspipe.config.registry import registry
+from edspipe.data.converters.base import default_tokenizer, text_of
+from edspipe.doc.alignment import TokenOffsets
+from edspipe.doc.attributes import declare_span_attribute, span_attributes
+from edspipe.doc.span_access import get_spans, set_spans
+from edspipe.errors import DataError
+from edspipe.types import SpanGetter, SpanSetter
+
+ENTITY_KEYS = ("note_nlp_id", "start_char", "end_char", "lexical_variant", "note_nlp_source_value")
+
+
+@registry.converters.register("omop")
+class OmopConverter:
+    """Records of OMOP's NOTE and NOTE_NLP tables to Docs, and back.
+
+    A record is `{"note_id", "note_text", "note_datetime", "entities": [...]}`, an entity
+    `{"note_nlp_id", "start_char", "end_char", "lexical_variant", "note_nlp_source_value"}` (the
+    last one is its label), with further keys as attributes. Offsets inside a word are widened to
+    the word.
+
+    Args:
+        tokenizer: Text to Doc; None takes that of `edspipe.blank("eds")`.
+        span_setter: Where entities go when reading.
+        span_getter: Which entities are written.
+        span_attributes: Attributes that are read and written; None takes all that there are.
+    """
+
+    def __init__(
+        self,
+        tokenizer: Any = None,
+        span_setter: SpanSetter = "ents",
+        span_getter: SpanGetter = "ents",
+        span_attributes: Sequence[str] | None = None,
+    ) -> None:
+        self.tokenizer = default_tokenizer(tokenizer)
+        self.span_setter = span_setter
+        self.span_getter = span_getter
+        self.span_attributes = None if span_attributes is None else list(span_attributes)
+
+    def to_doc(self, record: Any) -> Doc:
+        """Turn a record into a Doc.
+
+        Raises:
+            DataError: The record has no text, or an entity no valid offsets.
+        """
+        doc = self.tokenizer(text_of(record, "note_text"))
+        doc._.note_id = record.get("note_id")
+        doc._.note_datetime = record.get("note_datetime")
+        offsets = TokenOffsets(doc)
+        entities = record.get("entities") or []
+        spans = [self._span(doc, offsets, entity, i) for i, entity in enumerate(entities)]
+        set_spans(doc, [span for span in spans if span is not None], self.span_setter)
+        return doc
+
+    def _span(self, doc: Doc, offsets: TokenOffsets, entity: Any, i: int) -> Span | None:
+        start, end = (
+            (entity.get("start_char"), entity.get("end_char"))
+            if isinstance(entity, dict)
+            else (None, None)
+        )
+        valid = isinstance(start, int) and isinstance(end, int)
+        if not valid or not 0 <= start < end <= len(doc.text):  # type: ignore[operator]
+            raise DataError(
+                f"entity {i}: expected start_char and end_char with 0 <= start < end <= "
+                f"{len(doc.text)}, got {start!r} and {end!r}",
+                id=None if doc._.note_id is None else str(doc._.note_id),
+            )
+        snapped = offsets.snap(start, end)  # type: ignore[arg-type]
+        if snapped is None:
+            return None
+        label = str(entity.get("note_nlp_source_value", ""))
+        ident = entity.get("note_nlp_id")
+        span = Span(
+            doc, snapped[0], snapped[1], label=label, span_id="" if ident is None else str(ident)
+        )
+        for key, value in entity.items():
+            wanted = self.span_attributes is None or key in self.span_attributes
+            if wanted and key not in ENTITY_KEYS:
+                declare_span_attribute(key)
+                span._.set(key, value)
+        return span
+
+    def to_record(self, doc: Doc) -> dict[str, Any]:
+        """Turn a Doc into a record."""
+        return {
+            "note_id": doc._.note_id,
+            "note_datetime": doc._.note_datetime,
+            "note_text": doc.text,
+            "entities": [
+                self._entity(span, i) for i, span in enumerate(get_spans(doc, self.span_getter))
+            ],
+        }
+
+    def _entity(self, span: Span, i: int) -> dict[str, Any]:
+        entity: dict[str, Any] = {
+            "note_nlp_id": span.id_ or str(i),
+            "start_char": span.start_char,
+            "end_char": span.end_char,
+            "lexical_variant": span.text,
+            "note_nlp_source_value": span.label_,
+        }
+        if self.span_attributes is None:
+            entity.update(span_attributes(span))
+        else:
+            entity.update({key: span._.get(key) for key in self.span_attributes})
+        return entity
