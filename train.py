@@ -1,7 +1,7 @@
 """Train and evaluate an entity recogniser: a hand-written loop, readable in one screen.
 
-    python train.py --config configs/demo.yml
-    python train.py --config configs/demo.yml --nlp.components.ner.window=40 --seed 43
+python train.py --config configs/demo.yml
+python train.py --config configs/demo.yml --nlp.components.ner.window=40 --seed 43
 """
 
 from __future__ import annotations

@@ -80,9 +80,7 @@ def apply_to_files(
     stream = stream.set_processing(num_cpu_workers=num_cpu_workers, show_progress=True)
     getter = ["ents", "*"] if spans == "*" else spans
     if _is_json(target):
-        return write_json(
-            stream, target, converter="omop", span_getter=getter, overwrite=overwrite
-        )
+        return write_json(stream, target, converter="omop", span_getter=getter, overwrite=overwrite)
     return write_standoff(stream, target, span_getter=getter, overwrite=overwrite)
 
 
@@ -101,7 +99,10 @@ def entities_table(doc: Any) -> str:
     spans = {(s.start_char, s.end_char, s.label_): s for s in doc.ents}
     for group in doc.spans.values():
         spans.update({(s.start_char, s.end_char, s.label_): s for s in group})
-    rows = [(label, f"{b}-{e}", " ".join(span.text.split())) for (b, e, label), span in sorted(spans.items())]
+    rows = [
+        (label, f"{b}-{e}", " ".join(span.text.split()))
+        for (b, e, label), span in sorted(spans.items())
+    ]
     if not rows:
         return "no entities found"
     widths = [max(len(row[i]) for row in rows) for i in (0, 1)]

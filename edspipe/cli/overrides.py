@@ -9,8 +9,8 @@ from typing import Any
 from confit import Config
 from confit.utils.xjson import Reference, loads
 
-from edspipe.config.schema import walk
 from edspipe.config.registry import registry
+from edspipe.config.schema import walk
 from edspipe.errors import ConfigError, did_you_mean
 
 
@@ -125,7 +125,9 @@ def check_sections(config: Config, commands: Iterable[str]) -> None:
         if isinstance(value, Reference):
             used.update(word for word in config if word in value.value)
     wanted = {
-        value.value.strip().split(".")[0] for _, value in walk(config) if isinstance(value, Reference)
+        value.value.strip().split(".")[0]
+        for _, value in walk(config)
+        if isinstance(value, Reference)
     }
     for section in config:
         if section not in used:

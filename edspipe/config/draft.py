@@ -81,8 +81,13 @@ class Draft:
         path = path or name or self.factory
         self._check_names(path)
         params = {
-            key: _build_nested(value, nlp, f"{name or self.factory}.{key}", f"{path}.{key}",
-                               source / key if source is not None else None)
+            key: _build_nested(
+                value,
+                nlp,
+                f"{name or self.factory}.{key}",
+                f"{path}.{key}",
+                source / key if source is not None else None,
+            )
             for key, value in self.params.items()
         }
         built = self._call(params, nlp, name, path, source)
@@ -156,4 +161,3 @@ def config_error(error: ConfitValidationError, path: str = "") -> ConfigError:
         loc = ".".join(str(part) for part in (path, *item["loc"]) if part != "")
         lines.append(f"{loc}: {item['msg'].strip()}")
     return ConfigError("\n".join(lines) or str(error))
-

@@ -40,8 +40,7 @@ def check_expression(reference: Reference, root: Any, path: str) -> None:
         tree = ast.parse(source, mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise ConfigError(
-            f"{path}: '${{...}}' holds a path (a.b.c) or arithmetic (32 * 128), "
-            "and this is neither"
+            f"{path}: '${{...}}' holds a path (a.b.c) or arithmetic (32 * 128), and this is neither"
         ) from None
     for node in ast.walk(tree):
         if isinstance(node, _REFUSED):

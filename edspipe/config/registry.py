@@ -54,6 +54,7 @@ class Registry(confit.Registry):
 
     def register(self, name: str, *, func: Any = None) -> Any:  # type: ignore[override]
         """Register a function or class under a name; arguments are validated when it is called."""
+
         def add(fn: T) -> T:
             validated = self._validated(name, fn)
             self._functions[name] = validated  # type: ignore[assignment]
@@ -134,6 +135,7 @@ class FactoryRegistry(Registry):
 
 def draft_maker(name: str, func: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function that builds at once when it gets `nlp`, and gives a draft otherwise."""
+
     def make(*args: Any, **kwargs: Any) -> Any:
         if args:
             raise TypeError(f"{name} takes keyword arguments only")

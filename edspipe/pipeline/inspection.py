@@ -36,7 +36,6 @@ def inspect_model(path: Path) -> str:
     return "\n".join(lines)
 
 
-
 def _home(key: str, name: str) -> str:
     """Say where a registered name comes from, without importing it."""
     found = getattr(registry, key[1:]).home(name)

@@ -116,7 +116,9 @@ class Pipeline(ModelSteps):
             default = draft.params.get("factory") if draft.factory == "spacy" else draft.factory
             name = str(default).rpartition(".")[2]
         if name in RESERVED_NAMES or name.startswith("_"):
-            raise ValueError(f"'{name}' cannot be the name of a pipe: it is used for something else")
+            raise ValueError(
+                f"'{name}' cannot be the name of a pipe: it is used for something else"
+            )
         if name in self.pipes:
             raise ValueError(
                 f"the pipeline has a pipe '{name}' already; give another name: "
@@ -175,7 +177,9 @@ class Pipeline(ModelSteps):
         return self.pipes.remove(name)
 
     def select_pipes(
-        self, *, enable: str | Iterable[str] | None = None,
+        self,
+        *,
+        enable: str | Iterable[str] | None = None,
         disable: str | Iterable[str] | None = None,
     ) -> PipeSelection:
         """Switch pipes on and off from now on; as a context manager, only inside.
@@ -353,7 +357,7 @@ def _make_tokenizer(lang: str, vocab: Vocab | None) -> tuple[Vocab, Any]:
         vocab = create_vocab("xx", Language.Defaults) if vocab is None else vocab
         return vocab, EdsTokenizer(vocab)
     try:
-        language = spacy.blank(lang, **({} if vocab is None else {"vocab": vocab}))
+        language = spacy.blank(lang, vocab=True if vocab is None else vocab)
     except ImportError:
         raise ConfigError(
             f"nlp.lang: expected 'eds' or a language code of spaCy, got {lang!r}"

@@ -12,14 +12,19 @@ class Item(NamedTuple):
     Attributes:
         value: The thing itself.
         epoch: How often the source had been read before, from 0.
-        index: The index of the source item.
+        source_index: The index of the source item.
         sub: The index among the yields of each generator op on the way.
     """
 
     value: Any
     epoch: int
-    index: int
+    source_index: int
     sub: tuple[int, ...] = ()
+
+    @property
+    def place(self) -> tuple[int, int, tuple[int, ...]]:
+        """Epoch, source index and sub-indices."""
+        return self.epoch, self.source_index, self.sub
 
 
 @dataclass(frozen=True)

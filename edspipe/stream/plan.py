@@ -110,6 +110,6 @@ def chunks(events: Iterator[Event], size: int | float) -> Iterator[list[Item] | 
 
 def in_flight(items: Sequence[Item], limit: int = 5) -> str:
     """Name the items of a chunk, for errors."""
-    names = [describe(item.value, item.index) for item in items[:limit]]
+    names = [describe(item.value, item.source_index) for item in items[:limit]]
     more = f" and {len(items) - limit} more" if len(items) > limit else ""
     return ", ".join(names) + more

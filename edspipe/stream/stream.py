@@ -87,7 +87,8 @@ class Stream:
         """Group items; the groups become items.
 
         Args:
-            batch_size: `"32 docs"`, `"2000 words"`, `"4096 padded_words"`, `"dataset"`, or a number.
+            batch_size: `"32 docs"`, `"2000 words"`, `"4096 padded_words"`, `"dataset"`, or
+                a number.
             batch_by: For a number: a unit, or a function that measures an item.
         """
         return self.with_op(Batchify(BatchSize(batch_size, batch_by)))

@@ -55,7 +55,8 @@ class Sentences:
             after_break = False
             closes = text in self.punct_chars
             after_mark = closes or (after_mark and not text[0].isalnum() and starts[i] != 1)
-        doc.from_array(["SENT_START"], starts.astype(np.uint64).reshape(-1, 1))
+        values: Any = starts.astype(np.uint64).reshape(-1, 1)
+        doc.from_array(["SENT_START"], values)
         return doc
 
     def _may_begin(self, text: str) -> bool:

@@ -10,8 +10,8 @@ import numpy as np
 from spacy.tokens import Doc, Span
 
 from edspipe.config.registry import registry
-from edspipe.doc.attributes import declare_doc_attribute, span_attributes
 from edspipe.doc.alignment import TokenOffsets
+from edspipe.doc.attributes import declare_doc_attribute, span_attributes
 
 declare_doc_attribute("split_offset", 0)
 declare_doc_attribute("parent_id")

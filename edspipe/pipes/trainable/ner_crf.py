@@ -306,9 +306,7 @@ def _rows(spans: Iterable[Span]) -> list[tuple[int, int, int]]:
 def _without_overlaps(rows: Sequence[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
     """Keep, of overlapping rows (label, start, end) of one label, the longest, then the leftmost."""
     ordered = sorted(rows)
-    clash = any(
-        a[0] == b[0] and b[1] < a[2] for a, b in zip(ordered, ordered[1:], strict=False)
-    )
+    clash = any(a[0] == b[0] and b[1] < a[2] for a, b in zip(ordered, ordered[1:], strict=False))
     if not clash:
         return ordered
     taken: dict[int, set[int]] = {}

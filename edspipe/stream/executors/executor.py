@@ -18,10 +18,14 @@ from edspipe.stream.source import Source
 class Description(Protocol):
     """What an executor needs to know of a stream."""
 
-    source: Source
-    ops: tuple[Op, ...]
-    settings: Settings
-    looping: bool
+    @property
+    def source(self) -> Source: ...
+    @property
+    def ops(self) -> tuple[Op, ...]: ...
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def looping(self) -> bool: ...
 
 
 class Executor(Protocol):
@@ -127,5 +131,3 @@ class StreamIterator:
 
     def __del__(self) -> None:
         self.close()
-
-

@@ -26,7 +26,6 @@ class Flatten(LocalOp):
                 run.failed(self.stage, [item], found)
                 continue
             out.extend(
-                item._replace(value=value, sub=(*item.sub, i))
-                for i, value in enumerate(item.value)
+                item._replace(value=value, sub=(*item.sub, i)) for i, value in enumerate(item.value)
             )
         return out

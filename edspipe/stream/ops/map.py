@@ -51,14 +51,12 @@ class Map(LocalOp):
     def _one(self, item: Item, run: Run) -> list[Item]:
         kwargs = self.kwargs
         if self.takes_rng:
-            rng = run.rng(None, self.place, item.epoch, item.index, *item.sub)
+            rng = run.rng(None, self.place, item.epoch, item.source_index, *item.sub)
             kwargs = {**kwargs, "rng": rng}
         result = self.function(item.value, **kwargs)
         if not isinstance(result, GeneratorType):
             return [item._replace(value=result)]
-        return [
-            item._replace(value=value, sub=(*item.sub, i)) for i, value in enumerate(result)
-        ]
+        return [item._replace(value=value, sub=(*item.sub, i)) for i, value in enumerate(result)]
 
     def for_worker(self) -> LocalOp:
         owner = getattr(self.function, "__self__", self.function)

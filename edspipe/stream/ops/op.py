@@ -11,7 +11,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from loguru import logger
@@ -78,7 +78,7 @@ def pipe_error(
     stage: str, items: Sequence[Item], error: BaseException, show_text: bool
 ) -> PipeError:
     """Say what failed where, without the original message, which may quote the note."""
-    names = [describe(item.value, item.index) for item in items[:SHOWN_IDS]]
+    names = [describe(item.value, item.source_index) for item in items[:SHOWN_IDS]]
     more = f" and {len(items) - SHOWN_IDS} more" if len(items) > SHOWN_IDS else ""
     frames = "\n".join(
         f'  File "{frame.filename}", line {frame.lineno}, in {frame.name}'
@@ -92,7 +92,7 @@ def pipe_error(
 class LocalOp:
     """An op that looks at one chunk of items and nothing else."""
 
-    chunk_items: ClassVar[int | float] | int | float = 1
+    chunk_items: int | float = 1
     """How many items the op wants to see at once: 1, a fixed number, or infinity (an epoch)."""
     stage: str = "op"
     place: int = 0

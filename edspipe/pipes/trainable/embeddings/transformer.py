@@ -81,7 +81,7 @@ class Transformer(WordEmbedding):
         self.tokenizer = load_tokenizer(tokenizer or model, **(tokenizer_kwargs or {}))
         if new_tokens and not isinstance(model, SavedEncoder):
             self.tokenizer.add_tokens(list(new_tokens))
-        if len(self.tokenizer) > self.encoder.get_input_embeddings().num_embeddings:
+        if len(self.tokenizer) > self.encoder.get_input_embeddings().weight.shape[0]:
             self.encoder.resize_token_embeddings(len(self.tokenizer), mean_resizing=False)
         self.prefix, self.suffix, self.between = special_pieces(self.tokenizer)
         self._check_window()
@@ -239,7 +239,10 @@ class Transformer(WordEmbedding):
         """
         lengths = batch["lengths"]
         if batch["input_ids"].shape[0] == 0:
-            return {"embeddings": self.empty_word.expand(len(batch["bags"]), -1), "lengths": lengths}
+            return {
+                "embeddings": self.empty_word.expand(len(batch["bags"]), -1),
+                "lengths": lengths,
+            }
         output = self.encoder(
             input_ids=batch["input_ids"],
             attention_mask=batch["attention_mask"],

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
 
 from edspipe.errors import ConfigError
 
-ACTIVATIONS = {
+ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "relu": F.relu,
     "gelu": F.gelu,
     "silu": F.silu,
@@ -52,8 +52,7 @@ class WordConvolutions(torch.nn.Module):
         self.gap = max(kernel_sizes) - 1
         self.activation = activation
         self.convolutions = torch.nn.ModuleList(
-            torch.nn.Conv1d(input_size, out_channels, size, padding="same")
-            for size in kernel_sizes
+            torch.nn.Conv1d(input_size, out_channels, size, padding="same") for size in kernel_sizes
         )
         self.linear = torch.nn.Linear(out_channels * len(kernel_sizes), output_size)
 

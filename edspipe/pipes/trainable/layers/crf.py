@@ -99,9 +99,10 @@ class Crf(torch.nn.Module):
                 f"words, labels) like the emissions, got {tuple(tags_STL.shape)}."
             )
         with _full_precision(emissions_STLK):
-            if mask_ST.numel() == 0:
-                return emissions_STLK.to(_work_dtype(emissions_STLK)).sum()
             chain = self.chain(_work_dtype(emissions_STLK)).padded()
+            if mask_ST.numel() == 0:
+                # Zero, but of the parameters, so that each has a gradient in each process.
+                return emissions_STLK.sum() + 0 * sum(scores.sum() for scores in chain)
             return NegativeLogLikelihood.apply(emissions_STLK, mask_ST, tags_STL, *chain)
 
     @torch.no_grad()

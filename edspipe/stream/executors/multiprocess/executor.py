@@ -62,8 +62,11 @@ class MultiprocessExecutor:
                 chunk = next(source, None)
                 if chunk is None:
                     break
-                ahead.append(chunk if isinstance(chunk, EndOfEpoch) else self._submit(number, chunk))
-                num_tasks += not isinstance(chunk, EndOfEpoch)
+                if isinstance(chunk, EndOfEpoch):
+                    ahead.append(chunk)
+                else:
+                    ahead.append(self._submit(number, chunk))
+                    num_tasks += 1
             if not ahead:
                 return
             head = ahead.popleft()
@@ -77,7 +80,7 @@ class MultiprocessExecutor:
     def _submit(self, segment: int, chunk: list[Item]) -> int:
         assert self._pool is not None
         number, self._next_task = self._next_task, self._next_task + 1
-        items = [PackedItem(tuple(item[1:]), dumps(item.value, self._shared)) for item in chunk]
+        items = [PackedItem(item.place, dumps(item.value, self._shared)) for item in chunk]
         self._pool.submit(Task(number, segment, items), in_flight(chunk))
         return number
 

@@ -148,13 +148,14 @@ class Pool:
         now = time.monotonic()
         for worker in self.workers:
             limit = self.timeout_s if worker.ready else START_TIMEOUT_S
-            if limit is not None and (worker.tasks or not worker.ready):
-                if now - worker.since > limit:
-                    doing = "its task" if worker.ready else "its start"
-                    raise WorkerError(
-                        f"{worker.name} took longer than {limit:g} s for {doing}; "
-                        f"in flight: {self._in_flight(worker)}"
-                    )
+            if limit is None or (worker.ready and not worker.tasks):
+                continue
+            if now - worker.since > limit:
+                doing = "its task" if worker.ready else "its start"
+                raise WorkerError(
+                    f"{worker.name} took longer than {limit:g} s for {doing}; "
+                    f"in flight: {self._in_flight(worker)}"
+                )
 
     def _in_flight(self, worker: Worker) -> str:
         return next(iter(worker.tasks.values()), "no document")
@@ -170,8 +171,7 @@ class Pool:
             )
         hint = " (killed: perhaps it ran out of memory)" if code == -9 else ""
         return WorkerError(
-            f"{worker.name} died with exit code {code}{hint}; "
-            f"in flight: {self._in_flight(worker)}"
+            f"{worker.name} died with exit code {code}{hint}; in flight: {self._in_flight(worker)}"
         )
 
     def close(self) -> None:

@@ -94,7 +94,7 @@ def _work(task: Task, segment: Segment, run: Run, shared: Shared) -> Result:
     try:
         items = [Item(loads(item.data, shared), *item.place) for item in task.items]
         done = segment.apply(items, run)
-        packed = [PackedItem(tuple(item[1:]), dumps(item.value, shared)) for item in done]
+        packed = [PackedItem(item.place, dumps(item.value, shared)) for item in done]
         return Result(task.number, packed, dict(run.counts))
     except BaseException as error:
         return Result(task.number, counts=dict(run.counts), error=pack_error(error))
