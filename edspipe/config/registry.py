@@ -52,12 +52,12 @@ class Registry(confit.Registry):
         """The group of entry points that holds this kind's names."""
         return f"edspipe_{'factories' if self.kind == 'factory' else self.kind}"
 
-    def register(self, name: str, *, func: Any = None) -> Any:  # type: ignore[override]
+    def register(self, name: str, *, func: Any = None) -> Any:
         """Register a function or class under a name; arguments are validated when it is called."""
 
         def add(fn: T) -> T:
             validated = self._validated(name, fn)
-            self._functions[name] = validated  # type: ignore[assignment]
+            self._functions[name] = validated
             return validated
 
         return add(func) if func is not None else add
@@ -71,7 +71,7 @@ class Registry(confit.Registry):
             return result
 
         return confit.validate_arguments(
-            fn,  # type: ignore[arg-type]
+            fn,
             config=_VALIDATION,
             registry=registry,
             invoker=record,

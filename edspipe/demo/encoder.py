@@ -62,8 +62,9 @@ def write_encoder(
         dtype="float32",
     )
     # Weights are drawn on the CPU, so that machines with and without a GPU write the same file.
+    # torch.manual_seed would seed the GPUs too, whose generators are not forked here.
     with torch.random.fork_rng(devices=[]), torch.device("cpu"):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         model = BertModel(config, add_pooling_layer=False).to(torch.float32)
     tokenizer = BertTokenizer(
         vocab={piece: index for index, piece in enumerate(pieces)},

@@ -116,9 +116,7 @@ class Pipeline(ModelSteps):
             default = draft.params.get("factory") if draft.factory == "spacy" else draft.factory
             name = str(default).rpartition(".")[2]
         if name in RESERVED_NAMES or name.startswith("_"):
-            raise ValueError(
-                f"'{name}' cannot be the name of a pipe: it is used for something else"
-            )
+            raise ValueError(f"'{name}' cannot be the name of a pipe: it means something else")
         if name in self.pipes:
             raise ValueError(
                 f"the pipeline has a pipe '{name}' already; give another name: "
@@ -265,7 +263,7 @@ class Pipeline(ModelSteps):
             ConfigError: With the path of what is wrong.
         """
         root = _read(config)
-        block = root["nlp"] if "nlp" in root else root
+        block = root.get("nlp", root)
         if not isinstance(block, dict):
             raise ConfigError("nlp: expected a block with lang and components")
         known = ("@core", "lang", "components", "disable")

@@ -228,7 +228,7 @@ def to_device(tree: Any, device: torch.device | str | None) -> Any:
 
 def _encode_tensor(tensor: torch.Tensor) -> tuple[Any, tuple[Any, ...]]:
     if tensor.device.type != "cpu" or tensor.requires_grad or tensor.dtype == torch.bfloat16:
-        return torch.Tensor.__reduce_ex__(tensor, 2)[:2]  # type: ignore[return-value]
+        return torch.Tensor.__reduce_ex__(tensor, 2)[:2]
     return _decode_tensor, (tensor.numpy(),)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -79,7 +80,7 @@ class Split:
         cuts = [0, *self._cuts(doc, rng), len(doc)]
         number = 0
         spans = _all_spans(doc)
-        for start, end in zip(cuts, cuts[1:], strict=False):
+        for start, end in pairwise(cuts):
             inside = [(g, s) for g, s in spans if start <= s.start and s.end <= end]
             if not any(not token.is_space for token in doc[start:end]):
                 continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -304,9 +305,9 @@ def _rows(spans: Iterable[Span]) -> list[tuple[int, int, int]]:
 
 
 def _without_overlaps(rows: Sequence[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
-    """Keep, of overlapping rows (label, start, end) of one label, the longest, then the leftmost."""
+    """Of rows (label, start, end) of one label that overlap, keep the longest, then leftmost."""
     ordered = sorted(rows)
-    clash = any(a[0] == b[0] and b[1] < a[2] for a, b in zip(ordered, ordered[1:], strict=False))
+    clash = any(a[0] == b[0] and b[1] < a[2] for a, b in pairwise(ordered))
     if not clash:
         return ordered
     taken: dict[int, set[int]] = {}

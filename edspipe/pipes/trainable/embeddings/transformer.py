@@ -81,7 +81,7 @@ class Transformer(WordEmbedding):
         self.tokenizer = load_tokenizer(tokenizer or model, **(tokenizer_kwargs or {}))
         if new_tokens and not isinstance(model, SavedEncoder):
             self.tokenizer.add_tokens(list(new_tokens))
-        if len(self.tokenizer) > self.encoder.get_input_embeddings().weight.shape[0]:
+        if len(self.tokenizer) > self.encoder.config.vocab_size:
             self.encoder.resize_token_embeddings(len(self.tokenizer), mean_resizing=False)
         self.prefix, self.suffix, self.between = special_pieces(self.tokenizer)
         self._check_window()
@@ -165,7 +165,8 @@ class Transformer(WordEmbedding):
         Returns:
             `input_ids` and `attention_mask`, *Shape* `(windows, width)`; `owned`, the cells of the
             words' pieces, *Shape* `(pairs,)`, grouped by word, with `bags`, where each word's
-            group begins, *Shape* `(words,)`; `lengths`, words of each context, *Shape* `(contexts,)`.
+            group begins, *Shape* `(words,)`; and `lengths`, the words of each context,
+            *Shape* `(contexts,)`.
         """
         pieces = [ids for sample in batch for ids in sample["pieces"]]
         counts = [number for sample in batch for number in sample["num_owned"]]
@@ -214,7 +215,7 @@ class Transformer(WordEmbedding):
         Returns:
             Ids and mask, *Shape* `(windows, width)`, and where the pieces begin in each row.
         """
-        num_rows, num_columns = windows.pieces.shape
+        num_rows = len(windows.pieces)
         columns = np.array([len(heads[text]) for text in windows.texts], dtype=np.int64)
         width = int((columns + windows.lengths).max(initial=0)) + len(self.suffix)
         ids = np.full((num_rows, width), self.tokenizer.pad_token_id or 0, dtype=np.int64)
