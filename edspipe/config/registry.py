@@ -17,7 +17,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from functools import cache
 from importlib.metadata import EntryPoint, distribution
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import confit
 
@@ -57,7 +57,7 @@ class Registry(confit.Registry):
 
         def add(fn: T) -> T:
             validated = self._validated(name, fn)
-            self._functions[name] = validated
+            self._functions[name] = cast(Callable[..., Any], validated)
             return validated
 
         return add(func) if func is not None else add

@@ -65,7 +65,7 @@ def write_encoder(
     # torch.manual_seed would seed the GPUs too, whose generators are not forked here.
     with torch.random.fork_rng(devices=[]), torch.device("cpu"):
         torch.default_generator.manual_seed(seed)
-        model = BertModel(config, add_pooling_layer=False).to(torch.float32)
+        model = BertModel(config, add_pooling_layer=False).float()
     tokenizer = BertTokenizer(
         vocab={piece: index for index, piece in enumerate(pieces)},
         do_lower_case=LOWERCASE,

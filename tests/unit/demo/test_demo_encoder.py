@@ -16,7 +16,7 @@ SIZES = {"vocab_size": 120, "hidden_size": 16, "num_layers": 2, "intermediate_si
 
 
 @pytest.fixture(scope="module")
-def encoder(tmp_path_factory) -> Path:
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("encoder")
     write_encoder(out, TEXTS, **SIZES)
     return out
@@ -114,5 +114,5 @@ def test_word_pieces_need_texts(texts):
 
 
 def test_a_vocabulary_too_small_for_its_alphabet_is_refused():
-    with pytest.raises(ValueError, match="at least 9, .* the 2 characters of the texts.*got 8"):
+    with pytest.raises(ValueError, match=r"at least 9, .* the 2 characters of the texts.*got 8"):
         learn_word_pieces(["abba"], 8)

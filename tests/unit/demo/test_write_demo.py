@@ -13,13 +13,13 @@ from edspipe.version import __version__
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory) -> tuple[Path, CorpusSummary]:
+def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, CorpusSummary]:
     out = tmp_path_factory.mktemp("demo")
     return out, write_demo(out)
 
 
 @pytest.fixture
-def demo(written, tmp_path) -> Path:
+def demo(written: tuple[Path, CorpusSummary], tmp_path: Path) -> Path:
     return Path(shutil.copytree(written[0], tmp_path / "demo"))
 
 
