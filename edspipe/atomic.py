@@ -11,6 +11,8 @@ to the disk, and only then takes the target's place. So a target is always whole
 An error means that the old version is still there. The one exception is an error of the disk
 while it confirms the name of a new *file*: that file is whole, but a loss of power may take it
 back. A target that is a link is replaced by what is saved, and what it points to is not touched.
+Of two saves to one target at a time the last one wins; where names cannot be exchanged (not on
+Linux, or on some network file systems) one of them may fail, and the other one stays whole.
 """
 
 from __future__ import annotations
@@ -30,21 +32,9 @@ from typing import Any, BinaryIO
 
 from loguru import logger
 
-from edspipe.manifest import MANIFEST, describe_folder, to_json, verify_manifest
-
-__all__ = [
-    "FS",
-    "MANIFEST",
-    "FileSystem",
-    "find_folder",
-    "remove_leftovers",
-    "verify_manifest",
-    "write_file",
-    "write_folder",
-    "write_json",
-    "write_manifest",
-    "write_text",
-]
+from edspipe.manifest import MANIFEST as MANIFEST
+from edspipe.manifest import describe_folder, to_json
+from edspipe.manifest import verify_manifest as verify_manifest
 
 _NO_ROOM = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 _NOT_SUPPORTED = (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM)
@@ -253,8 +243,10 @@ def _staging(target: Path) -> Iterator[Path]:
             raise
         raise OSError(code, _no_room(target, code)) from error
     finally:
-        _discard(staging)
-        _IN_USE.discard(staging)
+        try:
+            _discard(staging)
+        finally:
+            _IN_USE.discard(staging)
 
 
 @contextmanager
@@ -271,31 +263,38 @@ def _claimed(staging: Path, target: Path) -> Iterator[None]:
 
 def _put_in_place(staging: Path, target: Path, overwrite: bool) -> None:
     """Swap; afterwards what was at the target, if anything, has the name of the staging."""
-    previous = _previous(target)
     with ExitStack() as undo:
-        if not overwrite or not os.path.lexists(target):
-            undo.callback(_rename_back, staging, target)
-            _rename_onto_nothing(staging, target)
-        elif FS.exchange(staging, target):
-            undo.callback(FS.exchange, staging, target)
-        else:
-            undo.callback(_rename_back, target, previous)
-            FS.rename(target, previous)
-            undo.callback(_rename_back, staging, target)
-            FS.rename(staging, target)
+        undo.callback(_rename_back, staging, target)
+        if (overwrite and os.path.lexists(target)) or not _rename_onto_nothing(staging, target):
+            if not overwrite:
+                raise _occupied(target)
+            _swap(staging, target, undo)
         FS.fsync(target.parent)
         undo.pop_all()
     if not os.path.lexists(staging):
         _retire_previous(target, staging)
 
 
-def _rename_onto_nothing(staging: Path, target: Path) -> None:
+def _swap(staging: Path, target: Path, undo: ExitStack) -> None:
+    if FS.exchange(staging, target):
+        undo.callback(FS.exchange, staging, target)
+        return
+    previous = _previous(target)
+    undo.callback(_rename_back, target, previous)
+    FS.rename(target, previous)
+    undo.callback(_rename_back, staging, target)
+    FS.rename(staging, target)
+
+
+def _rename_onto_nothing(staging: Path, target: Path) -> bool:
+    """Rename; False where another process was faster, and a folder with content is there."""
     try:
         FS.rename(staging, target)
     except OSError as error:
-        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):  # another process was faster
-            raise _occupied(target) from None
-        raise
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        return False
+    return True
 
 
 def _rename_back(source: Path, target: Path) -> None:

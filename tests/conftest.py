@@ -7,15 +7,15 @@ import os
 os.environ["TOKENIZERS_PARALLELISM"] = "false"  # before anything imports tokenizers
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-from collections.abc import Callable, Iterator  # noqa: E402
-from pathlib import Path  # noqa: E402
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
-import pytest  # noqa: E402
-import torch  # noqa: E402
-from loguru import logger  # noqa: E402
-from support import tiny_encoder, tiny_pipeline  # noqa: E402
+import pytest
+import torch
+from loguru import logger
+from support import tiny_encoder, tiny_pipeline
 
-import edspipe  # noqa: E402
+import edspipe
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import edspipe.pipeline.loading as loading
 from edspipe.data.json import SUFFIXES, read_json, write_json
-from edspipe.data.standoff_stream import read_standoff, write_standoff
+from edspipe.data.standoff.streams import read_standoff, write_standoff
 from edspipe.stream.stream import Stream
 
 

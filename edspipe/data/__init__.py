@@ -14,7 +14,7 @@ from edspipe.errors import did_you_mean
 if TYPE_CHECKING:
     from edspipe.data.iterables import from_iterable, to_iterable
     from edspipe.data.json import read_json, write_json
-    from edspipe.data.standoff import read_standoff, write_standoff
+    from edspipe.data.standoff.streams import read_standoff, write_standoff
 
 __all__ = [
     "from_iterable",

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edspipe.data.standoff_files import list_standoff_files, read_record
-from edspipe.data.standoff_report import ReadReport
+from edspipe.data.standoff.files import list_standoff_files, read_record
+from edspipe.data.standoff.report import ReadReport
 from edspipe.errors import DataError
 
 

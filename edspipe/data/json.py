@@ -13,6 +13,7 @@ from edspipe import atomic
 from edspipe.config.registry import registry
 from edspipe.data.converters.base import reading_function, writing_function
 from edspipe.data.ids import UniqueIds
+from edspipe.data.safe_names import MAP_FILE
 from edspipe.data.sources import read_with, shape_source
 from edspipe.errors import DataError
 from edspipe.stream.stream import Stream
@@ -70,7 +71,7 @@ def _files(path: Path) -> list[Path]:
     if path.is_dir():
         files = [file for file in sorted(path.rglob("*")) if _kind(file) in SUFFIXES]
         files = [file for file in files if not any(p.startswith(".") for p in file.parts)]
-        files = [file for file in files if file.name not in (atomic.MANIFEST, "ids.json")]
+        files = [file for file in files if file.name not in (atomic.MANIFEST, MAP_FILE)]
         if files:
             return files
         raise FileNotFoundError(f"{path}: expected {', '.join(SUFFIXES)} files, found none")

@@ -10,6 +10,7 @@ import hashlib
 import json
 from pathlib import Path
 
+from edspipe.atomic import write_json
 from edspipe.demo.corpus import CorpusSummary, write_corpus
 from edspipe.demo.encoder import write_encoder
 from edspipe.errors import DataError
@@ -83,7 +84,7 @@ def write_demo(out: Path, *, seed: int = 7) -> CorpusSummary:
     notes = sorted((out / "train").glob("*.txt"))
     write_encoder(out / "encoder", (note.read_text(encoding="utf-8") for note in notes), seed=seed)
     stamp = {**made_from, "sha256": _checksum(out), "summary": summary.to_dict()}
-    (out / _STAMP).write_text(json.dumps(stamp, indent=2) + "\n", encoding="utf-8")
+    write_json(out / _STAMP, stamp)
     return summary
 
 

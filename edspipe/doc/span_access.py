@@ -52,8 +52,7 @@ def get_spans(doc: Doc, getter: SpanGetter) -> list[Span]:
         return list(getter(doc))
     seen: dict[tuple[int, int, int, int, int], Span] = {}
     for span in _iter_spans(doc, parse_groups(getter)):
-        key = (span.start_char, span.end_char, span.label, span.id, span.kb_id)
-        seen.setdefault(key, span)
+        seen.setdefault(_identity(span), span)
     return sorted(seen.values(), key=lambda span: (span.start, span.end, span.label_))
 
 
@@ -106,8 +105,9 @@ def remove_spans(doc: Doc, keep: Callable[[Span], bool], groups: Iterable[str]) 
 
 
 def _unique(spans: Iterable[Span]) -> list[Span]:
-    seen: dict[tuple[int, int, int, int, int], Span] = {}
-    for span in spans:
-        key = (span.start_char, span.end_char, span.label, span.id, span.kb_id)
-        seen.setdefault(key, span)
-    return list(seen.values())
+    return list({_identity(span): span for span in reversed(list(spans))}.values())[::-1]
+
+
+def _identity(span: Span) -> tuple[int, int, int, int, int]:
+    """What tells spans of one Doc apart."""
+    return span.start, span.end, span.label, span.id, span.kb_id

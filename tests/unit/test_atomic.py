@@ -11,7 +11,6 @@ import shutil
 import stat
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -481,24 +480,24 @@ def test_leftovers_without_locks_are_told_by_their_pid_alone(tmp_path, monkeypat
     assert ours.exists()
 
 
-def test_two_threads_save_to_one_target(tmp_path):
-    errors = []
-    started = threading.Barrier(2)
+def test_two_saves_to_one_target_do_not_disturb_each_other(tmp_path):
+    with write_folder(tmp_path / "model") as first:
+        (first / "a").write_text("first")
+        with write_folder(tmp_path / "model") as second:
+            (second / "b").write_text("second")
+        assert (tmp_path / "model" / "b").read_text() == "second"
+    assert sorted(content(tmp_path / "model")) == ["a", MANIFEST]
+    assert os.listdir(tmp_path) == ["model"]
 
-    def save_slowly(number: int) -> None:
-        try:
-            with write_folder(tmp_path / "model") as staging:
-                started.wait()
-                (staging / "a").write_text(str(number))
-        except BaseException as error:
-            errors.append(error)
 
-    threads = [threading.Thread(target=save_slowly, args=(i,)) for i in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert errors == []
+def test_what_another_thread_has_just_created_stays(tmp_path, monkeypatch):
+    def mkdir_then_the_other_thread(path: Path) -> None:
+        os.mkdir(path)
+        remove_leftovers(tmp_path / "model")
+
+    monkeypatch.setattr(FileSystem, "mkdir", staticmethod(mkdir_then_the_other_thread))
+    with write_folder(tmp_path / "model") as staging:
+        (staging / "a").write_text("new")
     verify_manifest(tmp_path / "model")
 
 

@@ -10,7 +10,7 @@ An entity becomes a span with its id (`span.id_ == "T12"`), its label and, on `s
   keeps its words and its label.
 
 The files themselves stay with the Doc in `doc._.standoff`, as plain data, so that writing changes
-only what the Doc changed: see `edspipe.data.standoff_record`. `doc._.standoff["relations"]` and
+only what the Doc changed: see `edspipe.data.standoff.record`. `doc._.standoff["relations"]` and
 `["events"]` may be edited too.
 """
 
@@ -25,15 +25,17 @@ from typing import Any, TypeAlias
 import numpy as np
 from spacy.tokens import Doc, Span
 
-from edspipe.data.standoff_names import (
+from edspipe.config.registry import registry
+from edspipe.data.converters.base import default_tokenizer, text_of
+from edspipe.data.standoff.names import (
     RESERVED,
     brat_name,
     is_free_name,
     is_kept_by_edspipe,
     python_name,
 )
-from edspipe.data.standoff_record import Record
-from edspipe.data.standoff_report import ReadReport, WriteReport
+from edspipe.data.standoff.record import Record
+from edspipe.data.standoff.report import ReadReport, WriteReport
 from edspipe.doc.alignment import TokenOffsets
 from edspipe.doc.attributes import (
     SPAN_TABLE,
@@ -422,3 +424,48 @@ def _is_writable(value: Any) -> bool:
     if isinstance(value, str):
         return value == value.strip(" ") != "" and not re.search(r"[\t\r\n]", value)
     return value is None or isinstance(value, (bool, int, float))
+
+
+@registry.converters.register("standoff")
+class StandoffConverter:
+    """Records of the standoff format, as plain data (in JSON lines), to Docs and back.
+
+    A record is `{"note_id", "text", "entities": [{"id", "label", "fragments", "attributes"}], ...}`.
+
+    Args:
+        tokenizer: Text to Doc; None takes that of `edspipe.blank("eds")`.
+        span_setter: Where entities go when reading.
+        span_getter: Which entities are written.
+        span_attributes: Attributes that are read and written; None takes all that there are.
+        bool_attributes: Attributes that are False where a record has none.
+    """
+
+    def __init__(
+        self,
+        tokenizer: Any = None,
+        span_setter: SpanSetter = "ents",
+        span_getter: SpanGetter = "ents",
+        span_attributes: Any = None,
+        bool_attributes: list[str] | None = None,
+    ) -> None:
+        self.tokenizer = default_tokenizer(tokenizer)
+        self.span_setter = span_setter
+        self.span_getter = span_getter
+        self.attributes = {
+            "span_attributes": span_attributes,
+            "bool_attributes": list(bool_attributes or ()),
+        }
+
+    def to_doc(self, record: Any) -> Doc:
+        """Turn a record into a Doc.
+
+        Raises:
+            DataError: The record has no text, or an entity is not well formed.
+        """
+        text_of(record, "text")
+        record = {"note_id": None, "entities": [], **record}
+        return record_to_doc(record, self.tokenizer, self.span_setter, **self.attributes)
+
+    def to_record(self, doc: Doc) -> dict[str, Any]:
+        """Turn a Doc into a record."""
+        return doc_to_record(doc, self.span_getter, **self.attributes)

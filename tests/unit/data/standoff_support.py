@@ -6,8 +6,8 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from edspipe.data.standoff_files import StandoffDocument, list_standoff_files
-from edspipe.data.standoff_format import mention_of
+from edspipe.data.standoff.files import StandoffDocument, list_standoff_files
+from edspipe.data.standoff.format import mention_of
 
 # Line ends of every kind, a byte-order mark, NUL, an emoji of several characters, a combining mark,
 # a joiner, right-to-left letters with their mark: everything that moves offsets elsewhere.

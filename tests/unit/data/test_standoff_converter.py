@@ -11,11 +11,11 @@ from spacy.vocab import Vocab
 from standoff_support import documents
 
 from edspipe.data.converters.standoff import doc_to_record, record_to_doc
-from edspipe.data.standoff_names import brat_name, is_free_name, python_name
-from edspipe.data.standoff_parse import parse_annotations
-from edspipe.data.standoff_record import build_record
-from edspipe.data.standoff_render import render
-from edspipe.data.standoff_report import ReadReport, WriteReport
+from edspipe.data.standoff.names import brat_name, is_free_name, python_name
+from edspipe.data.standoff.parse import parse_annotations
+from edspipe.data.standoff.record import build_record
+from edspipe.data.standoff.render import render
+from edspipe.data.standoff.report import ReadReport, WriteReport
 from edspipe.doc.attributes import declare_span_attribute
 from edspipe.doc.tokenizer import EdsTokenizer
 from edspipe.errors import ConfigError, DataError

@@ -10,19 +10,17 @@ from hypothesis import strategies as st
 from spacy.vocab import Vocab
 from standoff_support import contents, documents, only_document, write_files
 
-import edspipe.data.standoff_writer as standoff_writer
+import edspipe.data.standoff.writer as standoff_writer
 from edspipe.data.converters.standoff import doc_to_record, record_to_doc
-from edspipe.data.standoff import (
-    ReadReport,
+from edspipe.data.standoff.files import (
     StandoffDocument,
-    StandoffWriter,
-    WriteReport,
     list_standoff_files,
     locate_document,
     read_record,
     read_records,
-    write_record,
 )
+from edspipe.data.standoff.report import ReadReport, WriteReport
+from edspipe.data.standoff.writer import StandoffWriter, write_record
 from edspipe.doc.tokenizer import EdsTokenizer
 from edspipe.errors import DataError
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from standoff_support import documents
 
-from edspipe.data.standoff_format import (
+from edspipe.data.standoff.format import (
     Attribute,
     Entity,
     Equivalence,
@@ -21,9 +21,9 @@ from edspipe.data.standoff_format import (
     split_lines,
     targets,
 )
-from edspipe.data.standoff_parse import parse_annotations
-from edspipe.data.standoff_record import build_record
-from edspipe.data.standoff_render import render
+from edspipe.data.standoff.parse import parse_annotations
+from edspipe.data.standoff.record import build_record
+from edspipe.data.standoff.render import render
 from edspipe.errors import DataError
 
 NUMBERS = ["-1", "Arg1:T1", "9" * 14]

@@ -4,9 +4,9 @@ import copy
 
 import pytest
 
-from edspipe.data.standoff_parse import parse_annotations
-from edspipe.data.standoff_record import build_record
-from edspipe.data.standoff_render import render
+from edspipe.data.standoff.parse import parse_annotations
+from edspipe.data.standoff.record import build_record
+from edspipe.data.standoff.render import render
 from edspipe.errors import DataError
 
 TEXT = "fever and cough\nno rash ZZCANARY"

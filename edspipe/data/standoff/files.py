@@ -18,9 +18,9 @@ from typing import Literal, NamedTuple
 
 from edspipe.atomic import MANIFEST, find_folder
 from edspipe.data.safe_names import MAP_FILE, decode_path
-from edspipe.data.standoff_parse import OnProblem, decode_utf8, parse_annotations, raise_problem
-from edspipe.data.standoff_record import Record, build_record
-from edspipe.data.standoff_report import ReadReport
+from edspipe.data.standoff.parse import OnProblem, decode_utf8, parse_annotations, raise_problem
+from edspipe.data.standoff.record import Record, build_record
+from edspipe.data.standoff.report import ReadReport
 from edspipe.errors import DataError
 
 TXT = ".txt"

@@ -12,10 +12,10 @@ from typing import Any
 
 from edspipe.atomic import MANIFEST, write_folder
 from edspipe.data.safe_names import MAP_FILE, encode_id, needs_map
-from edspipe.data.standoff_files import TXT, read_map
-from edspipe.data.standoff_record import Record
-from edspipe.data.standoff_render import RenderCounts, render
-from edspipe.data.standoff_report import WriteReport
+from edspipe.data.standoff.files import TXT, read_map
+from edspipe.data.standoff.record import Record
+from edspipe.data.standoff.render import RenderCounts, render
+from edspipe.data.standoff.report import WriteReport
 from edspipe.errors import DataError
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NoReturn, TypeAlias
 
-from edspipe.data.standoff_format import (
+from edspipe.data.standoff.format import (
     Entity,
     Event,
     Item,

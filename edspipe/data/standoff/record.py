@@ -29,7 +29,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from edspipe.data.standoff_format import (
+from edspipe.data.standoff.format import (
     Attribute,
     Entity,
     Event,
@@ -37,7 +37,7 @@ from edspipe.data.standoff_format import (
     Note,
     Relation,
 )
-from edspipe.data.standoff_parse import Annotations
+from edspipe.data.standoff.parse import Annotations
 
 Record: TypeAlias = dict[str, Any]
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from edspipe.data.standoff_format import (
+from edspipe.data.standoff.format import (
     ID_PATTERN,
     Attribute,
     Entity,
@@ -31,7 +31,7 @@ from edspipe.data.standoff_format import (
     split_lines,
     targets,
 )
-from edspipe.data.standoff_record import Record
+from edspipe.data.standoff.record import Record
 from edspipe.errors import DataError
 
 _ID = re.compile(ID_PATTERN)

@@ -12,10 +12,10 @@ from edspipe.config.registry import registry
 from edspipe.data.converters.base import default_tokenizer
 from edspipe.data.converters.standoff import doc_to_record, record_to_doc
 from edspipe.data.sources import check_on_error, shape_source
-from edspipe.data.standoff_files import StandoffDocument, list_standoff_files, read_record
-from edspipe.data.standoff_parse import raise_problem
-from edspipe.data.standoff_report import ReadReport
-from edspipe.data.standoff_writer import StandoffWriter
+from edspipe.data.standoff.files import StandoffDocument, list_standoff_files, read_record
+from edspipe.data.standoff.parse import raise_problem
+from edspipe.data.standoff.report import ReadReport
+from edspipe.data.standoff.writer import StandoffWriter
 from edspipe.errors import DataError
 from edspipe.stream.markers import Item
 from edspipe.stream.ops.map import Map
