@@ -2,5 +2,5 @@
 
 From the inside out: `format` (lines), `parse` (a file, checked), `record` (plain data), `render`
 (records to lines), `files` (folders), `writer`, and `streams`: `read_standoff` and
-`write_standoff`. Records become Docs in `edspipe.data.converters.standoff`.
+`write_standoff`. Records become Docs, and Docs records, in `docs`.
 """

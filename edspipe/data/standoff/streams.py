@@ -10,8 +10,8 @@ from loguru import logger
 
 from edspipe.config.registry import registry
 from edspipe.data.converters.base import default_tokenizer
-from edspipe.data.converters.standoff import doc_to_record, record_to_doc
 from edspipe.data.sources import check_on_error, shape_source
+from edspipe.data.standoff.docs import doc_to_record, record_to_doc
 from edspipe.data.standoff.files import StandoffDocument, list_standoff_files, read_record
 from edspipe.data.standoff.parse import raise_problem
 from edspipe.data.standoff.report import ReadReport

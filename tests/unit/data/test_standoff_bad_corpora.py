@@ -9,7 +9,7 @@ from spacy.vocab import Vocab
 from standoff_support import contents, write_files
 
 from edspipe.data.check import check_corpus
-from edspipe.data.converters.standoff import doc_to_record, record_to_doc
+from edspipe.data.standoff.docs import doc_to_record, record_to_doc
 from edspipe.data.standoff.files import list_standoff_files, read_records
 from edspipe.data.standoff.report import ReadReport
 from edspipe.data.standoff.writer import StandoffWriter

@@ -10,7 +10,7 @@ from spacy.tokens import Doc, Span
 from spacy.vocab import Vocab
 from standoff_support import documents
 
-from edspipe.data.converters.standoff import doc_to_record, record_to_doc
+from edspipe.data.standoff.docs import doc_to_record, record_to_doc
 from edspipe.data.standoff.names import brat_name, is_free_name, python_name
 from edspipe.data.standoff.parse import parse_annotations
 from edspipe.data.standoff.record import build_record

@@ -11,7 +11,7 @@ from spacy.vocab import Vocab
 from standoff_support import contents, documents, only_document, write_files
 
 import edspipe.data.standoff.writer as standoff_writer
-from edspipe.data.converters.standoff import doc_to_record, record_to_doc
+from edspipe.data.standoff.docs import doc_to_record, record_to_doc
 from edspipe.data.standoff.files import (
     StandoffDocument,
     list_standoff_files,
