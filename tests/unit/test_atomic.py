@@ -234,6 +234,18 @@ def test_folder_filled_meanwhile_is_not_overwritten(tmp_path):
     assert os.listdir(tmp_path) == ["model"]
 
 
+def test_folder_filled_in_the_last_instant_is_overwritten_where_asked(tmp_path, monkeypatch):
+    def rename_too_late(source: Path, target: Path) -> None:
+        if target.name == "model" and not target.exists():
+            leave(target, is_folder=True)
+        os.replace(source, target)
+
+    monkeypatch.setattr(FileSystem, "rename", staticmethod(rename_too_late))
+    save(tmp_path / "model")
+    verify_manifest(tmp_path / "model")
+    assert os.listdir(tmp_path) == ["model"]
+
+
 def test_folder_in_place_of_a_file_is_refused(tmp_path):
     (tmp_path / "model").write_text("old")
     with pytest.raises(NotADirectoryError, match=r"expected the path of a folder.*model"):

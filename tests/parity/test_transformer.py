@@ -1,0 +1,222 @@
+"""eds.transformer against transformers' own output, window by window, and word by word."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tokenizers_support import KINDS, TEXTS, write_encoder
+from transformers import AutoModel, AutoTokenizer
+
+import edspipe
+import edspipe.pipes as eds
+from edspipe.errors import ConfigError
+from edspipe.pipes.trainable.embeddings.windows import align_pieces, make_windows
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def encoder(request, tmp_path_factory) -> Path:
+    return write_encoder(tmp_path_factory.mktemp("encoder"), request.param)
+
+
+def build(encoder: Path, **kwargs):
+    nlp = edspipe.blank("eds")
+    kwargs = {"window": 12, "stride": 7, **kwargs}
+    pipe = eds.transformer(model=str(encoder), **kwargs).build(nlp, "transformer")
+    with torch.no_grad():
+        pipe.empty_word.fill_(0.5)
+    return nlp, pipe.eval()
+
+
+def run(nlp, pipe, texts):
+    docs = [nlp.make_doc(text) for text in texts]
+    with torch.no_grad():
+        output = pipe(pipe.collate([pipe.preprocess(doc) for doc in docs]))
+    return docs, output["embeddings"], output["lengths"]
+
+
+def reference(encoder: Path, doc, window: int, stride: int, empty: float, layer=-1) -> torch.Tensor:
+    """Read a Doc window by window with transformers alone; pick the most central window."""
+    model = AutoModel.from_pretrained(encoder, add_pooling_layer=False).eval()
+    tokenizer = AutoTokenizer.from_pretrained(encoder)
+    encoded = tokenizer(doc.text, add_special_tokens=False, return_offsets_mapping=True)
+    ids, offsets = encoded["input_ids"], encoded["offset_mapping"]
+    bare = tokenizer("a", add_special_tokens=False)["input_ids"]
+    full = tokenizer("a")["input_ids"]
+    cls, sep = full[0], full[-1]
+    assert full == [cls, *bare, sep]
+    best: list[tuple[float, torch.Tensor]] = [(np.inf, torch.zeros(0))] * len(ids)
+    start = 0
+    while ids:
+        part = ids[start : start + window]
+        with torch.no_grad():
+            output = model(torch.tensor([[cls, *part, sep]]), output_hidden_states=True)
+        hidden = output.hidden_states[layer][0]
+        for i in range(len(part)):
+            distance = abs(i + 0.5 - window / 2)
+            if distance < best[start + i][0] - 1e-9 or (
+                abs(distance - best[start + i][0]) < 1e-9 and start > 0
+            ):
+                best[start + i] = (distance, hidden[i + 1])
+        if start + window >= len(ids):
+            break
+        start += stride
+    rows = []
+    for token in doc:
+        begin, end = token.idx, token.idx + len(token)
+        own = [
+            best[i][1]
+            for i, (b, e) in enumerate(offsets)
+            if b < end and begin < e and e > b
+        ]
+        size = model.config.hidden_size
+        rows.append(torch.stack(own).mean(0) if own else torch.full((size,), empty))
+    return torch.stack(rows) if rows else torch.zeros(0, model.config.hidden_size)
+
+
+@pytest.mark.parametrize(("window", "stride"), [(12, 7), (12, 12), (5, 3), (30, 20)])
+def test_vectors_are_those_of_transformers(encoder, window, stride):
+    nlp, pipe = build(encoder, window=window, stride=stride)
+    docs, found, lengths = run(nlp, pipe, TEXTS)
+    assert lengths.tolist() == [len(doc) for doc in docs]
+    expected = torch.cat([reference(encoder, doc, window, stride, 0.5) for doc in docs])
+    torch.testing.assert_close(found, expected, atol=2e-5, rtol=1e-4)
+
+
+def test_documents_do_not_depend_on_their_batch(encoder):
+    nlp, pipe = build(encoder)
+    _, together, lengths = run(nlp, pipe, TEXTS)
+    alone = [run(nlp, pipe, [text])[1] for text in TEXTS]
+    torch.testing.assert_close(together, torch.cat(alone), atol=2e-5, rtol=1e-4)
+    assert together.shape == (int(lengths.sum()), pipe.output_size)
+
+
+@pytest.mark.parametrize(("layers", "mode"), [((-1, -2), "mean"), ((0, 2), "concat"), ((1,), "mean")])
+def test_layers_are_pooled_as_the_hidden_states_say(encoder, layers, mode):
+    nlp, pipe = build(encoder, layers=list(layers), layer_pooling=mode)
+    text = TEXTS[3]
+    doc, found, _ = run(nlp, pipe, [text])
+    parts = [reference(encoder, doc[0], 12, 7, 0.5, layer) for layer in layers]
+    expected = torch.stack(parts).mean(0) if mode == "mean" else torch.cat(parts, dim=1)
+    torch.testing.assert_close(found, expected, atol=2e-5, rtol=1e-4)
+
+
+def test_a_scalar_mix_begins_as_the_mean_and_learns(encoder):
+    nlp, pipe = build(encoder, layers=[-1, -2], layer_pooling="scalar_mix")
+    _, mean, _ = run(*build(encoder, layers=[-1, -2]), [TEXTS[0]])
+    _, found, _ = run(nlp, pipe, [TEXTS[0]])
+    torch.testing.assert_close(found, mean, atol=2e-5, rtol=1e-4)
+    batch = pipe.collate([pipe.preprocess(nlp.make_doc(TEXTS[0]))])
+    pipe(batch)["embeddings"].sum().backward()
+    assert pipe.pooling.weights.grad is not None
+    assert pipe.pooling.factor.grad is not None
+
+
+def test_a_prompt_is_read_before_its_context_as_a_pair(encoder):
+    nlp, pipe = build(encoder, window=20, stride=20)
+    doc, prompt = nlp.make_doc("fièvre"), "toux"
+    features = pipe.preprocess(doc, contexts=[doc[:]], prompts=[prompt])
+    batch = pipe.collate([features])
+    tokenizer = AutoTokenizer.from_pretrained(encoder)
+    assert batch["input_ids"][0].tolist() == tokenizer(prompt, doc.text)["input_ids"]
+
+
+def test_contexts_are_read_apart(encoder):
+    nlp, pipe = build(encoder)
+    doc = nlp.make_doc("toux fièvre et douleur")
+    with torch.no_grad():
+        parts = pipe(pipe.collate([pipe.preprocess(doc, contexts=[doc[:2], doc[2:]])]))
+        _, first, _ = run(nlp, pipe, [doc[:2].text])
+        _, second, _ = run(nlp, pipe, [doc[2:].text])
+    assert parts["lengths"].tolist() == [2, 2]
+    torch.testing.assert_close(parts["embeddings"], torch.cat([first, second]), atol=2e-5, rtol=1e-4)
+
+
+def test_training_without_overlap_reads_each_piece_once(encoder):
+    nlp, pipe = build(encoder, training_stride=False)
+    features = pipe.preprocess(nlp.make_doc(TEXTS[-1]))
+    num_pieces = features["stats"]["tokens"]
+    rows = {mode: len(pipe.train(mode).collate([features])["input_ids"]) for mode in (True, False)}
+    assert rows[True] == -(-num_pieces // 12)
+    assert rows[False] == -(-(num_pieces - 12) // 7) + 1
+
+
+def test_new_tokens_are_pieces(encoder):
+    nlp, pipe = build(encoder, new_tokens=["amlodipine"])
+    features = pipe.preprocess(nlp.make_doc("amlodipine"))
+    assert len(features["pieces"][0]) == 1
+    assert run(nlp, pipe, ["amlodipine"])[1].shape == (1, pipe.output_size)
+
+
+def test_a_window_that_does_not_fit_is_refused_with_the_limit(encoder):
+    build(encoder, window=38, stride=38)
+    with pytest.raises(ConfigError, match=r"window=39 .* 40 positions .* window can be 38 at most"):
+        build(encoder, window=39, stride=39)
+
+
+def test_a_prompt_that_does_not_fit_is_refused(encoder):
+    nlp, pipe = build(encoder, window=36, stride=36)
+    doc = nlp.make_doc("toux")
+    features = pipe.preprocess(doc, contexts=[doc[:]], prompts=["fièvre douleur toux " * 3])
+    with pytest.raises(ConfigError, match="make the window or the prompts shorter"):
+        pipe.collate([features])
+
+
+@pytest.mark.parametrize("stride", [0, 13])
+def test_a_stride_out_of_range_is_refused(encoder, stride):
+    with pytest.raises(ConfigError, match=rf"stride must be between 1 and window \(12\), got {stride}"):
+        build(encoder, stride=stride)
+
+
+def test_a_layer_that_does_not_exist_is_refused(encoder):
+    with pytest.raises(ConfigError, match="the encoder has layers -3 to 2, got 5"):
+        build(encoder, layers=[5])
+
+
+def test_prompts_that_do_not_match_the_contexts_are_refused(encoder):
+    nlp, pipe = build(encoder)
+    with pytest.raises(ValueError, match="expected a prompt a context, got 2 for 1"):
+        pipe.preprocess(nlp.make_doc("toux"), prompts=["a", "b"])
+
+
+@pytest.mark.parametrize("model", ["/nowhere/encoder", "./nowhere"])
+def test_a_folder_that_is_no_encoder_is_named(model):
+    with pytest.raises(ConfigError, match="expected the folder of an encoder"):
+        eds.transformer(model=model).build(edspipe.blank("eds"), "transformer")
+
+
+def test_an_empty_folder_is_named(tmp_path):
+    with pytest.raises(ConfigError, match="no encoder could be read"):
+        eds.transformer(model=str(tmp_path)).build(edspipe.blank("eds"), "transformer")
+
+
+def test_pieces_are_aligned_as_a_double_loop_says():
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        cuts = np.sort(rng.choice(60, size=2 * rng.integers(0, 12), replace=False)).reshape(-1, 2)
+        pieces = np.sort(rng.integers(0, 60, size=(rng.integers(0, 20), 2)), axis=1)
+        pieces = pieces[np.lexsort((pieces[:, 1], pieces[:, 0]))]
+        owned, counts = align_pieces(pieces[:, 0], pieces[:, 1], cuts[:, 0], cuts[:, 1])
+        expected = [
+            [i for i, (b, e) in enumerate(pieces) if b < end and begin < e and e > b]
+            for begin, end in cuts
+        ]
+        assert counts.tolist() == [len(group) for group in expected]
+        assert owned.tolist() == [i for group in expected for i in group]
+
+
+@pytest.mark.parametrize("window", [1, 2, 5, 8])
+def test_windows_cover_each_piece_from_the_most_central_place(window):
+    for stride in range(1, window + 1):
+        sizes = np.arange(0, 23)
+        windows = make_windows(sizes, window, stride)
+        flat = windows.pieces.reshape(-1)
+        assert (flat[windows.cells] == np.arange(sizes.sum())).all()
+        width = windows.pieces.shape[1]
+        columns = windows.cells % width
+        for piece, column in enumerate(columns):
+            places = np.nonzero(windows.pieces == piece)[1]
+            distances = np.abs(places + 0.5 - window / 2)
+            assert abs(column + 0.5 - window / 2) <= distances.min() + 0.5
