@@ -90,15 +90,13 @@ def tiny_pipeline(
         nlp = edspipe.blank("eds")
         nlp.add_pipe(
             eds.ner_crf(
-                mode="joint",
-                target_span_getter="gold-ner",
                 window=window,
                 labels=None if labels is None else list(labels),
                 embedding=eds.text_cnn(
                     kernel_sizes=[3],
                     embedding=eds.transformer(model=str(folder), window=32, stride=24),
                 ),
-                **ner,
+                **{"mode": "joint", "target_span_getter": "gold-ner", **ner},
             ),
             name="ner",
         )

@@ -128,8 +128,8 @@ def test_contexts_are_read_apart(encoder):
     doc = nlp.make_doc("toux fièvre et douleur")
     with torch.no_grad():
         parts = pipe(pipe.collate([pipe.preprocess(doc, contexts=[doc[:2], doc[2:]])]))
-        _, first, _ = run(nlp, pipe, [doc[:2].text])
-        _, second, _ = run(nlp, pipe, [doc[2:].text])
+        _, first, _ = run(nlp, pipe, [doc[:2].text_with_ws])
+        _, second, _ = run(nlp, pipe, [doc[2:].text_with_ws])
     assert parts["lengths"].tolist() == [2, 2]
     torch.testing.assert_close(parts["embeddings"], torch.cat([first, second]), atol=2e-5, rtol=1e-4)
 

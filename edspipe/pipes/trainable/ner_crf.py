@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
@@ -21,9 +22,16 @@ from edspipe.errors import CheckpointError
 from edspipe.pipeline.torch_component import Batch, Features, TorchComponent
 from edspipe.pipes.trainable.embeddings.base import WordEmbedding
 from edspipe.pipes.trainable.layers.crf import Crf
-from edspipe.pipes.trainable.layers.tagging import NUM_TAGS, spans_to_tags, tags_to_spans
+from edspipe.pipes.trainable.layers.tagging import (
+    NUM_TAGS,
+    OUTSIDE,
+    spans_to_tags,
+    tags_to_spans,
+)
 from edspipe.types import SpanGetter, SpanSetter
 
+ENTITY_PRIOR = 0.01
+"""Share of words inside an entity that a new classifier expects of a label."""
 CONFIDENCE = "ner_confidence_score"
 
 
@@ -116,6 +124,7 @@ class NerCrf(TorchComponent):
         if old is not None:
             new.to(old.weight.device)
         with torch.no_grad():
+            new.bias.view(-1, NUM_TAGS).copy_(_prior())
             for i, label in enumerate(labels):
                 if old is not None and label in old_rows:
                     rows = slice(i * NUM_TAGS, (i + 1) * NUM_TAGS)
@@ -298,6 +307,17 @@ class NerCrf(TorchComponent):
         }
         remove_spans(doc, lambda span: span.label_ not in own, groups)
         set_spans(doc, spans, groups)  # type: ignore[arg-type]
+
+
+def _prior() -> torch.Tensor:
+    """Return biases under which a word is outside with probability 1 - `ENTITY_PRIOR`.
+
+    Most words are outside; a classifier that begins there spends its first steps on what tells
+    entities apart (Lin et al. 2017, "Focal loss for dense object detection", section 4.1).
+    """
+    prior = torch.zeros(NUM_TAGS)
+    prior[OUTSIDE] = math.log((1 - ENTITY_PRIOR) * (NUM_TAGS - 1) / ENTITY_PRIOR)
+    return prior
 
 
 def _rows(spans: Iterable[Span]) -> list[tuple[int, int, int]]:

@@ -147,7 +147,7 @@ class Transformer(WordEmbedding):
     def _pieces_of(
         self, span: Span, offsets: TokenOffsets
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        ids, chars = self._encode(span.text)
+        ids, chars = self._encode(span.text_with_ws)
         start = span.start_char
         owned, counts = align_pieces(
             chars[:, 0],

@@ -49,10 +49,11 @@ class WordConvolutions(torch.nn.Module):
             )
         if not kernel_sizes or min(kernel_sizes) < 1:
             raise ConfigError(f"kernel_sizes: expected widths from 1 up, got {list(kernel_sizes)}")
+        self.kernel_sizes = list(kernel_sizes)
         self.gap = max(kernel_sizes) - 1
         self.activation = activation
         self.convolutions = torch.nn.ModuleList(
-            torch.nn.Conv1d(input_size, out_channels, size, padding="same") for size in kernel_sizes
+            torch.nn.Conv1d(input_size, out_channels, size) for size in kernel_sizes
         )
         self.linear = torch.nn.Linear(out_channels * len(kernel_sizes), output_size)
 
@@ -73,6 +74,12 @@ class WordConvolutions(torch.nn.Module):
         places = torch.arange(len(words), device=words.device) + shift
         spread = words.new_zeros(len(words) + self.gap * len(lengths), words.shape[1])
         spread = spread.index_copy(0, places, words).T.unsqueeze(0)
-        channels = torch.cat([convolve(spread) for convolve in self.convolutions], dim=1)
+        channels = torch.cat(
+            [
+                convolve(F.pad(spread, ((size - 1) // 2, size // 2)))
+                for convolve, size in zip(self.convolutions, self.kernel_sizes, strict=True)
+            ],
+            dim=1,
+        )
         found = channels.squeeze(0).T.index_select(0, places)
         return self.linear(ACTIVATIONS[self.activation](found))
