@@ -164,10 +164,17 @@ def test_a_prompt_that_does_not_fit_is_refused(encoder):
         pipe.collate([features])
 
 
-@pytest.mark.parametrize("stride", [0, 13])
-def test_a_stride_out_of_range_is_refused(encoder, stride):
-    with pytest.raises(ConfigError, match=rf"stride must be between 1 and window \(12\), got {stride}"):
-        build(encoder, stride=stride)
+def test_a_stride_below_one_is_refused(encoder):
+    with pytest.raises(ConfigError, match="window and stride are 1 or more, got 12 and 0"):
+        build(encoder, stride=0)
+
+
+def test_a_stride_beyond_the_window_leaves_nothing_unread(encoder, log):
+    nlp, pipe = build(encoder, stride=13)
+    assert any("stride=13 would leave pieces between windows of 12 unread" in line for line in log)
+    _, found, _ = run(nlp, pipe, TEXTS)
+    _, expected, _ = run(*build(encoder, stride=12), TEXTS)
+    torch.testing.assert_close(found, expected)
 
 
 def test_a_layer_that_does_not_exist_is_refused(encoder):

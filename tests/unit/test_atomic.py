@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from loguru import logger
 
-from edspipe import atomic
+from edspipe import atomic, manifest
 from edspipe.atomic import (
     MANIFEST,
     FileSystem,
@@ -222,6 +222,12 @@ def test_folder_that_is_not_empty_needs_overwrite(tmp_path):
     with pytest.raises(FileExistsError, match=r"not empty; .*overwrite=True.*model"):
         save(tmp_path / "model", overwrite=False)
     assert content(tmp_path) == old
+
+
+def test_folder_that_is_not_empty_is_refused_before_the_work(tmp_path):
+    save(tmp_path / "model", "old")
+    with pytest.raises(FileExistsError), write_folder(tmp_path / "model", overwrite=False):
+        pytest.fail("the work was begun")
 
 
 def test_folder_filled_meanwhile_is_not_overwritten(tmp_path):
@@ -736,6 +742,19 @@ def test_link_is_found_even_to_equal_bytes(model, tmp_path, name, strict):
         verify_manifest(model, strict=strict)
 
 
+def test_link_made_after_the_look_around_is_not_followed(model, tmp_path, monkeypatch):
+    look_around = manifest._files_below
+
+    def then_link(folder: Path) -> dict[str, Path]:
+        found = look_around(folder)
+        (model / "weights.bin").rename(tmp_path / "outside")
+        (model / "weights.bin").symlink_to(tmp_path / "outside")
+        return found
+
+    monkeypatch.setattr(manifest, "_files_below", then_link)
+    assert_damaged(model, "weights.bin", "cannot be read")
+
+
 def test_linked_folder_is_found(model, tmp_path):
     (model / "ner").rename(tmp_path / "ner")
     (model / "ner").symlink_to(tmp_path / "ner")
@@ -809,8 +828,12 @@ def test_manifest_lists_names_sizes_and_hashes(tmp_path):
     verify_manifest(tmp_path)
 
 
-def test_equal_folders_have_equal_manifests(tmp_path):
-    save(tmp_path / "one")
-    save(tmp_path / "other")
+def test_manifest_does_not_depend_on_the_order_of_writing(tmp_path):
+    names = [f"{i * 7919 % 100}" for i in range(100)]
+    for folder, order in (("one", names), ("other", sorted(names, reverse=True))):
+        with write_folder(tmp_path / folder) as staging:
+            for name in order:
+                (staging / name).write_text(name)
     manifests = [(tmp_path / name / MANIFEST).read_bytes() for name in ("one", "other")]
     assert manifests[0] == manifests[1]
+    assert list(json.loads(manifests[0])["files"]) == sorted(names)

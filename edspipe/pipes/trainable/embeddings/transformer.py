@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from loguru import logger
 from spacy.tokens import Doc, Span
 
 from edspipe.config.registry import registry
@@ -46,7 +47,7 @@ class Transformer(WordEmbedding):
         name: The name of the pipe.
         model: A folder with an encoder and its tokenizer, or a name on the model hub.
         window: Pieces a window, without specials.
-        stride: Pieces from one window to the next.
+        stride: Pieces from one window to the next; at most `window`, or it is taken as that.
         training_stride: Use the stride in training too; False reads without overlap there.
         layers: Which layers are pooled; -1 is the last, 0 the input embeddings.
         layer_pooling: `"mean"`, `"concat"` or `"scalar_mix"` (learned weights).
@@ -56,7 +57,7 @@ class Transformer(WordEmbedding):
 
     Raises:
         ConfigError: There is no such model, the window does not fit the encoder's positions, or
-            the stride is not between 1 and the window.
+            window or stride is below 1.
     """
 
     def __init__(
@@ -98,11 +99,20 @@ class Transformer(WordEmbedding):
         return {"model": saved, "tokenizer": saved, "tokenizer_kwargs": None}
 
     def _check_window(self) -> None:
-        if not 1 <= self.stride <= self.window:
+        if min(self.stride, self.window) < 1:
             raise ConfigError(
-                f"{self.name}: stride must be between 1 and window ({self.window}), "
-                f"got {self.stride}"
+                f"{self.name}: window and stride are 1 or more, "
+                f"got {self.window} and {self.stride}"
             )
+        if self.stride > self.window:
+            logger.warning(
+                "{}: stride={} would leave pieces between windows of {} unread: windows follow "
+                "each other without overlap",
+                self.name,
+                self.stride,
+                self.window,
+            )
+            self.stride = self.window
         limit = max_pieces(self.encoder.config)
         specials = len(self.prefix) + len(self.suffix)
         if limit is not None and self.window + specials > limit:
