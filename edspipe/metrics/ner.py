@@ -24,6 +24,7 @@ from spacy.tokens import Doc, Span
 from spacy.tokens.underscore import Underscore
 
 import edspipe.doc.attributes  # noqa: F401  (declares doc._.note_id, which messages name)
+from edspipe.config.registry import registry
 from edspipe.doc.span_access import get_spans
 from edspipe.errors import did_you_mean
 from edspipe.metrics.bootstrap import Bootstrap, Counts, CountTable, make_report
@@ -55,7 +56,7 @@ class SpanMetric(ABC):
         *,
         micro_key: str = "micro",
         filter: Filter = None,
-        ci: Mapping[str, Any] | Bootstrap | None = None,
+        ci: Any = None,
     ) -> None:
         if micro_key in ("macro", "ci"):
             raise ValueError(f"micro_key cannot be '{micro_key}', which is an entry of its own")
@@ -102,6 +103,7 @@ class SpanMetric(ABC):
         """Return true positives, support and positives of each label in one document."""
 
 
+@registry.metrics.register("eds.ner_exact")
 class NerExactMetric(SpanMetric):
     """Spans match if first character, last character and label are the same.
 
@@ -113,6 +115,7 @@ class NerExactMetric(SpanMetric):
         return _count_items(map(_identity, self.spans(gold)), map(_identity, self.spans(predicted)))
 
 
+@registry.metrics.register("eds.ner_token")
 class NerTokenMetric(SpanMetric):
     """Words inside spans match if they stand at the same characters under the same label.
 
@@ -126,6 +129,7 @@ class NerTokenMetric(SpanMetric):
         return _count_items(_words(self.spans(gold)), _words(self.spans(predicted)))
 
 
+@registry.metrics.register("eds.ner_overlap")
 class NerOverlapMetric(SpanMetric):
     """Spans of one label match if they share enough characters.
 
@@ -159,6 +163,7 @@ class NerOverlapMetric(SpanMetric):
         return counts
 
 
+@registry.metrics.register("eds.span_attribute")
 class SpanAttributeMetric(SpanMetric):
     """Values of `span._.<attribute>` match if gold has the same value on the same span.
 

@@ -197,7 +197,10 @@ def _run_pipe(name: str, pipe: Any, docs: list[Doc]) -> list[Doc]:
             result = [pipe(doc) for doc in docs]
         for doc in result:
             if not isinstance(doc, Doc):
-                raise TypeError(f"pipe '{name}' must return a Doc, got {type(doc).__name__}")
+                raise TypeError(
+                    f"pipe '{name}' must return a Doc, got {type(doc).__name__}; what yields "
+                    "documents, as eds.split, goes into a stream: stream.map(...)"
+                )
         return result
     except Exception as error:
         error.edspipe_stage = f"pipe '{name}'"  # type: ignore[attr-defined]

@@ -24,6 +24,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import edspipe
+import edspipe.pipes as eds
 from edspipe.cli.main import main
 from edspipe.config.registry import Registry, registry
 from edspipe.demo import write_corpus, write_encoder
@@ -72,10 +74,9 @@ def read_blocks(page: Path) -> list[Block]:
         elif line.strip() == "```":
             indent = len(fence["indent"])
             code = "".join(f"{text[indent:]}\n" for text in lines[start - 1 : number - 1])
-            title = _TITLE.search(fence["options"])
-            blocks.append(
-                Block(fence["language"], title and title[1], code, start, reason)  # type: ignore[arg-type]
-            )
+            found = _TITLE.search(fence["options"])
+            title = None if found is None else found[1]
+            blocks.append(Block(fence["language"], title, code, start, reason))
             fence, reason = None, None
     if fence is not None:
         raise ValueError(f"{page}:{start - 1}: this fence is not closed")
@@ -83,12 +84,20 @@ def read_blocks(page: Path) -> list[Block]:
 
 
 def prepare(folder: Path) -> None:
-    """Write what the pages take for given: `encoder/`, `data/train/` and `data/dev/`."""
+    """Write what the pages take for given: `encoder/`, `data/`, and a model in `artifacts/demo`."""
     write_corpus(folder / "data", num_train=8, num_dev=4)
     notes = [note.read_text(encoding="utf-8") for note in (folder / "data/train").glob("*.txt")]
     write_encoder(
         folder / "encoder", sorted(notes), vocab_size=300, hidden_size=32, intermediate_size=64
     )
+    nlp = edspipe.blank("eds")
+    ner = eds.ner_crf(
+        target_span_getter="gold-ner",
+        labels=["disorder", "drug"],
+        embedding=eds.transformer(model=str(folder / "encoder")),
+    )
+    nlp.add_pipe(ner, name="ner")
+    nlp.to_disk(folder / "artifacts/demo")
 
 
 def commands(block: Block) -> list[list[str]]:
@@ -139,7 +148,7 @@ def run_page(page: Path, folder: Path) -> int:
 def _execute(block: Block, page: Path, namespace: dict[str, Any]) -> str:
     source = "\n" * (block.line - 1) + block.code
     with contextlib.redirect_stdout(io.StringIO()) as out:
-        exec(compile(source, str(page), "exec", dont_inherit=True), namespace)
+        exec(compile(source, str(page), "exec", dont_inherit=True), namespace)  # noqa: S102
     return out.getvalue()
 
 
@@ -166,7 +175,7 @@ def _arguments(words: list[str]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def isolated(folder: Path) -> Iterator[None]:
-    """Inside, modules of a folder can be imported; afterwards they and their names are forgotten."""
+    """Inside, modules of a folder can be imported; afterwards they and their names are gone."""
     kinds = [kind for kind in vars(registry).values() if isinstance(kind, Registry)]
     names = [(kind, dict(kind._functions)) for kind in kinds]
     modules = set(sys.modules)

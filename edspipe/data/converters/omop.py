@@ -15,6 +15,7 @@ from edspipe.doc.span_access import get_spans, set_spans
 from edspipe.errors import DataError
 from edspipe.types import SpanGetter, SpanSetter
 
+ALL_SPANS: Any = ("ents", "*")
 ENTITY_KEYS = ("note_nlp_id", "start_char", "end_char", "lexical_variant", "note_nlp_source_value")
 
 
@@ -30,7 +31,7 @@ class OmopConverter:
     Args:
         tokenizer: Text to Doc; None takes that of `edspipe.blank("eds")`.
         span_setter: Where entities go when reading.
-        span_getter: Which entities are written.
+        span_getter: Which spans are written; all by default.
         span_attributes: Attributes that are read and written; None takes all that there are.
     """
 
@@ -38,12 +39,12 @@ class OmopConverter:
         self,
         tokenizer: Any = None,
         span_setter: SpanSetter = "ents",
-        span_getter: SpanGetter = "ents",
+        span_getter: SpanGetter = ALL_SPANS,
         span_attributes: Sequence[str] | None = None,
     ) -> None:
         self.tokenizer = default_tokenizer(tokenizer)
         self.span_setter = span_setter
-        self.span_getter = span_getter
+        self.span_getter = list(span_getter) if isinstance(span_getter, tuple) else span_getter
         self.span_attributes = None if span_attributes is None else list(span_attributes)
 
     def to_doc(self, record: Any) -> Doc:

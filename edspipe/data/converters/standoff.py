@@ -11,6 +11,8 @@ from edspipe.data.converters.base import default_tokenizer, text_of
 from edspipe.data.standoff.docs import doc_to_record, record_to_doc
 from edspipe.types import SpanGetter, SpanSetter
 
+ALL_SPANS: Any = ("ents", "*")
+
 
 @registry.converters.register("standoff")
 class StandoffConverter:
@@ -22,7 +24,7 @@ class StandoffConverter:
     Args:
         tokenizer: Text to Doc; None takes that of `edspipe.blank("eds")`.
         span_setter: Where entities go when reading.
-        span_getter: Which entities are written.
+        span_getter: Which spans are written; all by default.
         span_attributes: Attributes that are read and written; None takes all that there are.
         bool_attributes: Attributes that are False where a record has none.
     """
@@ -31,13 +33,13 @@ class StandoffConverter:
         self,
         tokenizer: Any = None,
         span_setter: SpanSetter = "ents",
-        span_getter: SpanGetter = "ents",
+        span_getter: SpanGetter = ALL_SPANS,
         span_attributes: Any = None,
         bool_attributes: list[str] | None = None,
     ) -> None:
         self.tokenizer = default_tokenizer(tokenizer)
         self.span_setter = span_setter
-        self.span_getter = span_getter
+        self.span_getter = list(span_getter) if isinstance(span_getter, tuple) else span_getter
         self.attributes = {
             "span_attributes": span_attributes,
             "bool_attributes": list(bool_attributes or ()),
