@@ -15,7 +15,7 @@ def from_iterable(
     items: Any,
     converter: Any = None,
     loop: bool = False,
-    shuffle: str | int | None = None,
+    shuffle: Any = None,
     seed: int | None = None,
     **kwargs: Any,
 ) -> Stream:

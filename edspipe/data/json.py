@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -37,7 +39,7 @@ def read_json(
     *,
     converter: Any = None,
     loop: bool = False,
-    shuffle: str | int | None = None,
+    shuffle: Any = None,
     seed: int | None = None,
     on_error: str | None = None,
     **kwargs: Any,
@@ -70,12 +72,16 @@ def _files(path: Path) -> list[Path]:
         return [path]
     if path.is_dir():
         files = [file for file in sorted(path.rglob("*")) if _kind(file) in SUFFIXES]
-        files = [file for file in files if not any(p.startswith(".") for p in file.parts)]
+        files = [file for file in files if not _is_hidden(file.relative_to(path))]
         files = [file for file in files if file.name not in (atomic.MANIFEST, MAP_FILE)]
         if files:
             return files
         raise FileNotFoundError(f"{path}: expected {', '.join(SUFFIXES)} files, found none")
     raise FileNotFoundError(f"{path}: expected a file or a folder, found none")
+
+
+def _is_hidden(file: Path) -> bool:
+    return any(part.startswith(".") for part in file.parts)
 
 
 def _kind(file: Path) -> str:
@@ -91,7 +97,7 @@ class _Lines:
     def __call__(self) -> Iterator[Raw]:
         for file in self.files:
             opener: Any = gzip.open if file.suffix == ".gz" else open
-            with opener(file, "rb") as handle:
+            with opener(file, "rb") as handle, _explain_gzip(file):
                 if _kind(file) in LINES:
                     yield from self._lines(file, handle)
                 else:
@@ -101,7 +107,7 @@ class _Lines:
         for number, line in enumerate(handle, start=1):
             line = line.removeprefix(BOM) if number == 1 else line
             if line.strip():
-                yield Raw(str(file), number, line)
+                yield Raw(str(file), number, line.rstrip(b"\r\n"))
 
     def _array(self, file: Path, data: bytes) -> Iterator[Raw]:
         try:
@@ -110,6 +116,14 @@ class _Lines:
             raise _not_json(error, str(file), None) from None
         for item in value if isinstance(value, list) else [value]:
             yield Raw(str(file), None, item)
+
+
+@contextmanager
+def _explain_gzip(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        raise DataError("not a whole gzip file", file) from None
 
 
 class _Parse:
@@ -192,7 +206,7 @@ def write_json(
     write = _write_lines if _kind(target) in LINES else _write_array
     with iter(stream) as records, atomic.write_file(target) as handle:
         if target.suffix == ".gz":
-            with gzip.GzipFile(fileobj=handle, mode="wb", mtime=0) as packed:
+            with gzip.GzipFile(filename="", fileobj=handle, mode="wb", mtime=0) as packed:
                 write(packed, records, ids, old)
         else:
             write(handle, records, ids, old)

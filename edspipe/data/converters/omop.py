@@ -72,13 +72,13 @@ class OmopConverter:
         if not valid or not 0 <= start < end <= len(doc.text):  # type: ignore[operator]
             raise DataError(
                 f"entity {i}: expected start_char and end_char with 0 <= start < end <= "
-                f"{len(doc.text)}, got {start!r} and {end!r}",
+                f"{len(doc.text)}, got {_shown(start)} and {_shown(end)}",
                 id=None if doc._.note_id is None else str(doc._.note_id),
             )
         snapped = offsets.snap(start, end)  # type: ignore[arg-type]
         if snapped is None:
             return None
-        label = str(entity.get("note_nlp_source_value", ""))
+        label = str(entity.get("note_nlp_source_value") or "")
         ident = entity.get("note_nlp_id")
         span = Span(
             doc, snapped[0], snapped[1], label=label, span_id="" if ident is None else str(ident)
@@ -114,3 +114,8 @@ class OmopConverter:
         else:
             entity.update({key: span._.get(key) for key in self.span_attributes})
         return entity
+
+
+def _shown(value: Any) -> str:
+    """Return a number as it is, and of anything else, which may be clinical text, its type."""
+    return repr(value) if isinstance(value, (int, float, type(None))) else type(value).__name__

@@ -36,7 +36,7 @@ def read_standoff(
     strict: bool = False,
     on_error: str = "raise",
     loop: bool = False,
-    shuffle: str | int | None = None,
+    shuffle: Any = None,
     seed: int | None = None,
 ) -> Stream:
     """Read a folder of brat's `.txt` and `.ann` files, and its sub-folders, as Docs.

@@ -19,8 +19,8 @@ class Sentences:
     """Sets sentence starts from punctuation and line breaks.
 
     A sentence ends at a mark (`.`, `!`, `?` ...), and at a line break where the next line begins
-    with a capital, a digit or a bullet; an abbreviation's full stop inside a line does not end one
-    where the next word is in lower case. It writes `token.is_sent_start` on every token.
+    with a capital, a digit or a bullet. An abbreviation's full stop does not end one where the next
+    word is in lower case, nor does the point inside a number. It writes `token.is_sent_start` on every token.
 
     Args:
         nlp: The pipeline; not used.
@@ -44,15 +44,18 @@ class Sentences:
     def __call__(self, doc: Doc) -> Doc:
         """Set the sentence starts of a Doc."""
         starts = np.full(len(doc), -1, dtype=np.int64)
-        after_mark = after_break = False
+        after_mark = after_break = after_blank = seen_word = False
         starts[:1] = 1
-        for i, text in enumerate(token.text for token in doc):
+        for i, token in enumerate(doc):
+            text = token.text
             if not text.strip():
                 after_break = after_break or "\n" in text or "\r" in text
+                after_blank = True
                 continue
-            if (after_mark and self._may_begin(text)) or (after_break and _begins_line(text)):
+            ends = after_mark and self._may_begin(text) and (after_blank or not text[0].isdigit())
+            if seen_word and (ends or (after_break and _begins_line(text))):
                 starts[i] = 1
-            after_break = False
+            after_break, after_blank, seen_word = False, bool(token.whitespace_), True
             closes = text in self.punct_chars
             after_mark = closes or (after_mark and not text[0].isalnum() and starts[i] != 1)
         values: Any = starts.astype(np.uint64).reshape(-1, 1)

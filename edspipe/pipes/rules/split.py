@@ -113,9 +113,9 @@ class Split:
     def _matches(self, doc: Doc) -> list[int]:
         if self.pattern is None or len(doc) == 0:
             return []
-        ends = TokenOffsets(doc).ends
+        starts = TokenOffsets(doc).starts
         after = [m.end() for m in self.pattern.finditer(doc.text) if m.end() > m.start()]
-        return [int(i) + 1 for i in np.searchsorted(ends, after) if i + 1 < len(doc)]
+        return [int(i) for i in np.searchsorted(starts, after) if i < len(doc)]
 
     def _shorter(self, doc: Doc, begin: int, end: int, rng: np.random.Generator) -> int:
         """Return where a part that begins at a word ends: after a sentence or line if it can."""

@@ -19,9 +19,7 @@ def naive(layer: WordConvolutions, words: torch.Tensor, activation: str) -> torc
         size = convolution.kernel_size[0]
         padded = F.pad(words, (0, 0, (size - 1) // 2, size // 2))
         windows = padded.unfold(0, size, 1)
-        parts.append(
-            torch.einsum("wik,oik->wo", windows, convolution.weight) + convolution.bias
-        )
+        parts.append(torch.einsum("wik,oik->wo", windows, convolution.weight) + convolution.bias)
     return layer.linear(ACTIVATIONS[activation](torch.cat(parts, dim=1)))
 
 
