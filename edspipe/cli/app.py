@@ -15,21 +15,21 @@ if __name__ == "__main__":
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import sys
 from collections.abc import Callable
-from pathlib import Path
+from functools import wraps
 from typing import Any
 
 import confit
 from confit import Config
 from confit.errors import ConfitValidationError
-from confit.utils.xjson import loads
 
+from edspipe.cli.modules import import_module
 from edspipe.cli.overrides import apply_override, check_sections, parameters_of, parse_options
 from edspipe.config.draft import config_error
-from edspipe.config.schema import read_config, resolve
+from edspipe.config.files import name_place, parse_value, read_config
+from edspipe.config.schema import build, link, merge
 from edspipe.errors import ConfigError, EdspipeError, did_you_mean
 from edspipe.training.randomness import set_seed
 
@@ -48,14 +48,22 @@ class Cli(confit.Cli):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._functions: dict[str, Callable[..., Any]] = {}
+        self._started = False
+        self._defaults: dict[str, dict[str, Any]] = {}
 
     def command(self, name: str, **options: Any) -> Callable[[Callable[..., Any]], Any]:
         """Register a function as a command; options as of confit's `Cli.command`."""
         register = super().command(name, **options)
 
         def wrapper(function: Callable[..., Any]) -> Any:
-            validated = register(function)
+            @wraps(function)
+            def started(*args: Any, **kwargs: Any) -> Any:
+                self._started = True
+                return function(*args, **kwargs)
+
+            validated = register(started)
             self._functions[name] = validated
+            self._defaults[name] = options
             return validated
 
         return wrapper
@@ -78,23 +86,32 @@ class Cli(confit.Cli):
             ConfigError: The config or an option is wrong.
         """
         words = list(sys.argv[1:] if args is None else args)
-        if "--help" in words or "-h" in words:
-            return super().main(words)
+        wants_help = [word for word in words if word in ("--help", "-h")]
+        if wants_help and words[0] not in self._functions and len(self._functions) > 1:
+            return super().main(wants_help)
+        words = [word for word in words if word not in wants_help]
         name = self._pick(words)
         function = self._functions[name]
+        if wants_help:
+            print(_help(name, function))
+            raise SystemExit(0)
         options = parse_options(words)
         for key, value in options:
             if key == "import":
-                importlib.import_module(value)
+                import_module(value)
+        files = [value for key, value in options if key == "config"]
         config = self._config(name, function, options)
-        check_sections(config, self._functions)
-        self._seed(config, name, function, options)
-        arguments = resolve(config.get(name, Config()), config, (name,))
-        _check_arguments(name, function, arguments)
+        self._started = False
         try:
-            return function(**arguments)
-        except ConfitValidationError as error:
-            raise config_error(error, name) from None
+            check_sections(config, self._functions)
+            _check_arguments(name, function, config[name])
+            arguments = link(config)[name]
+            self._seed(name, arguments, function, options)
+            return _call(name, function, build(arguments, (name,)))
+        except ConfigError as error:
+            if self._started or not files:
+                raise
+            raise name_place(error, files) from None
 
     def _pick(self, words: list[str]) -> str:
         if words and words[0] in self._functions:
@@ -111,9 +128,14 @@ class Cli(confit.Cli):
         self, name: str, function: Callable[..., Any], options: list[tuple[str, str]]
     ) -> Config:
         config = Config()
+        default, always = (
+            self._defaults[name].get(key) for key in ("default_config", "merge_with_default_config")
+        )
+        if default is not None and (always or all(key != "config" for key, _ in options)):
+            config = merge(config, default)
         for key, value in options:
             if key == "config":
-                config = config.merge(read_config(Path(value)))
+                config = merge(config, read_config(value))
         config.setdefault(name, Config())
         parameters = parameters_of(function)
         for key, value in options:
@@ -123,26 +145,53 @@ class Cli(confit.Cli):
 
     def _seed(
         self,
-        config: Config,
         name: str,
+        arguments: Config,
         function: Callable[..., Any],
         options: list[tuple[str, str]],
     ) -> None:
+        place = f"{name}.seed"
         parameter = inspect.signature(function).parameters.get("seed")
-        given = [loads(value) for key, value in options if key == "seed"]
-        if given and parameter is not None:
-            config[name]["seed"] = given[-1]
-        seed = given[-1] if given else resolve(config[name].get("seed"), config, (name, "seed"))
+        seed = arguments.get("seed")
         if seed is None and parameter is not None and parameter.default is not parameter.empty:
             seed = parameter.default
+        for key, value in options:
+            if key == "seed":
+                place, seed = "--seed", parse_value(value)
+                if parameter is not None:
+                    arguments["seed"] = seed
         if seed is None:
             return
         if not isinstance(seed, int) or isinstance(seed, bool):
-            raise ConfigError(f"--seed: expected a whole number, got {seed!r}")
-        set_seed(seed)
+            raise ConfigError(f"{place}: expected a whole number, got {seed!r}")
+        try:
+            set_seed(seed)
+        except ValueError as error:
+            raise ConfigError(f"{place}: {error}") from None
+
+
+def _call(name: str, function: Callable[..., Any], arguments: Any) -> Any:
+    try:
+        return function(**arguments)
+    except ConfitValidationError as error:
+        raise config_error(error, name) from None
+
+
+def _help(name: str, function: Callable[..., Any]) -> str:
+    lines = [inspect.getdoc(function) or name, "", "Options (dotted names reach into blocks):"]
+    for key, parameter in inspect.signature(function).parameters.items():
+        kind = str(parameter.annotation).removeprefix("<class '").removesuffix("'>")
+        needed = parameter.default is parameter.empty
+        default = " (required)" if needed else f" = {parameter.default!r}"
+        lines.append(f"  --{key} {'' if kind == '<empty>' else kind}{default}")
+    lines += ["  --config FILE (several times; later ones change earlier ones)"]
+    lines += ["  --seed NUMBER", "  --import MODULE (code of your own)"]
+    return "\n".join(lines)
 
 
 def _check_arguments(name: str, function: Callable[..., Any], arguments: Any) -> None:
+    if not isinstance(arguments, dict):
+        raise ConfigError(f"{name}: expected a block with the arguments of the command")
     signature = inspect.signature(function)
     if any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values()):
         return

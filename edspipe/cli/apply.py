@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 from pathlib import Path
 from typing import Any
 
 import edspipe.pipeline.loading as loading
+from edspipe.cli.modules import import_module
 from edspipe.data.json import SUFFIXES, read_json, write_json
 from edspipe.data.standoff.streams import read_standoff, write_standoff
 from edspipe.stream.stream import Stream
 
 
-def add_to(commands: Any) -> None:
-    """Add the command to the parser."""
-    command = commands.add_parser("apply", help="run a pipeline over notes")
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Say what the command takes."""
     which = command.add_mutually_exclusive_group(required=True)
     which.add_argument("--model", type=Path, help="folder of a saved pipeline")
     which.add_argument("--config", type=Path, help="config of a pipeline, e.g. of rules")
@@ -27,13 +26,12 @@ def add_to(commands: Any) -> None:
     command.add_argument("--spans", default="*", help="groups to write: ents, a name, or * for all")
     command.add_argument("--num-cpu-workers", type=int, default=0, metavar="N")
     command.add_argument("--import", dest="modules", action="append", default=[], metavar="MODULE")
-    command.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
     """Read, run, write; or print the entities of one text."""
     for module in options.modules:
-        importlib.import_module(module)
+        import_module(module)
     nlp = loading.load(options.config if options.model is None else options.model)
     if options.text is not None:
         print(entities_table(nlp(options.text.replace("\\n", "\n"))))
@@ -50,7 +48,7 @@ def run(options: argparse.Namespace) -> None:
         spans=options.spans,
         num_cpu_workers=options.num_cpu_workers,
     )
-    shown = ", ".join(f"{name} {number:,}" for name, number in sorted(counts.items()))
+    shown = ", ".join(f"{name} {number:,}" for name, number in counts.items() if number)
     print(f"{options.output}: {shown}")
 
 

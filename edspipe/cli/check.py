@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from edspipe.data.check import check_corpus
 
 
-def add_to(commands: Any) -> None:
-    """Add the command to the parser."""
-    command = commands.add_parser("check", help="list every bad line of a brat folder")
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Say what the command takes."""
     command.add_argument("corpus", type=Path, metavar="CORPUS", help="folder of .txt and .ann")
-    command.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from edspipe.demo import write_demo
 
 
-def add_to(commands: Any) -> None:
-    """Add the command to the parser."""
-    command = commands.add_parser("demo-data", help="write synthetic notes and a small encoder")
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Say what the command takes."""
     command.add_argument("out", type=Path, metavar="OUT", help="folder: train/, dev/, encoder/")
     command.add_argument("--seed", type=int, default=7, help="another seed, another corpus")
-    command.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:

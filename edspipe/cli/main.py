@@ -3,25 +3,41 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from edspipe.cli import apply, check, demo_data, inspect
 from edspipe.errors import EdspipeError
 from edspipe.version import __version__
 
-COMMANDS = (apply, check, demo_data, inspect)
+COMMANDS = {
+    "apply": "run a pipeline over notes",
+    "check": "list every bad line of a brat folder",
+    "demo-data": "write synthetic notes and a small encoder",
+    "inspect": "show what a model would run, without loading it",
+}
+"""Names and one line of help. The module of a command is imported when it is run: most of them need
+torch or spaCy, which take seconds, and `edspipe --help` should not."""
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of all commands."""
+def parser(loaded: Iterable[str] = tuple(COMMANDS)) -> argparse.ArgumentParser:
+    """Return the parser of all commands.
+
+    Args:
+        loaded: The commands whose arguments are wanted too.
+    """
     main_parser = argparse.ArgumentParser(
         prog="edspipe", description="Clinical NLP: streams, pipelines, trainable components."
     )
     main_parser.add_argument("--version", action="version", version=f"edspipe {__version__}")
     commands = main_parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for command in COMMANDS:
-        command.add_to(commands)
+    loaded = list(loaded)
+    for name, purpose in COMMANDS.items():
+        command = commands.add_parser(name, help=purpose, description=purpose)
+        if name in loaded:
+            module = importlib.import_module(f"edspipe.cli.{name.replace('-', '_')}")
+            module.add_arguments(command)
+            command.set_defaults(run=module.run)
     return main_parser
 
 
@@ -34,7 +50,8 @@ def main(args: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0, or 1 after an error that is printed, or what the command says.
     """
-    options = parser().parse_args(args)
+    words = list(sys.argv[1:] if args is None else args)
+    options = parser(words[:1]).parse_args(words)
     try:
         return options.run(options) or 0
     except (EdspipeError, OSError, ValueError, TypeError) as error:

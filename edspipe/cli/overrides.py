@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from confit import Config
-from confit.utils.xjson import Reference, loads
+from confit.utils.xjson import Reference
 
+from edspipe.config.files import parse_value
 from edspipe.config.registry import registry
 from edspipe.config.schema import walk
 from edspipe.errors import ConfigError, did_you_mean
@@ -70,10 +71,10 @@ def apply_override(
     known = _names(config, block, parts[:-1], command, parameters)
     if parts[-1] not in known:
         raise _unknown(key, parts[-1], known)
-    if isinstance(block, list):
-        block[int(parts[-1])] = loads(value)
-    else:
-        block[parts[-1]] = loads(value)
+    try:
+        block[int(parts[-1]) if isinstance(block, list) else parts[-1]] = parse_value(value)
+    except ValueError as error:
+        raise ConfigError(f"--{key}: {error}") from None
 
 
 def _follow(config: Config, block: Any) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,9 @@ from typing import Any
 from confit.errors import ConfitValidationError
 
 from edspipe.errors import ConfigError, did_you_mean
+
+_GONE = object()
+"""Stands for a pipeline that was deleted."""
 
 
 @dataclass(frozen=True)
@@ -76,10 +79,10 @@ class Draft:
         """
         if self._built is not None:
             owner, built = self._built
-            if (owner() if owner is not None else None) is nlp:
+            if nlp is (None if owner is None else owner() or _GONE):
                 return built
         path = path or name or self.factory
-        self._check_names(path)
+        check_arguments(self.factory, self.func, self.params, path)
         params = {
             key: _build_nested(
                 value,
@@ -94,18 +97,6 @@ class Draft:
         built._origin = Origin(self.factory, params)
         self._built = (weakref.ref(nlp) if nlp is not None else None, built)
         return built
-
-    def _check_names(self, path: str) -> None:
-        parameters = inspect.signature(self.func).parameters
-        if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-            return
-        known = [key for key in parameters if key not in ("self", "nlp", "name")]
-        for key in self.params:
-            if key not in parameters:
-                raise ConfigError(
-                    f"{path}.{key}: {self.factory} has no argument '{key}'."
-                    f"{did_you_mean(key, known)} Its arguments are: {', '.join(known)}"
-                )
 
     def _call(
         self,
@@ -127,6 +118,41 @@ class Draft:
             return self.func(**{**given, **params})
         except ConfitValidationError as error:
             raise config_error(error, path) from None
+        except ConfigError as error:
+            raise _with_path(error, path, accepted) from None
+
+
+def check_arguments(name: str, func: Callable[..., Any], keys: Iterable[Any], path: str) -> None:
+    """Refuse an argument that a registered function or class does not have.
+
+    Args:
+        name: The registered name.
+        func: What it stands for.
+        keys: The names of the arguments that are given.
+        path: Where they stand in the config.
+
+    Raises:
+        ConfigError: With the nearest name that exists.
+    """
+    parameters = inspect.signature(func).parameters
+    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        return
+    known = [key for key in parameters if key not in ("self", "nlp", "name")]
+    for key in keys:
+        if key not in known:
+            raise ConfigError(
+                f"{path}.{key}: {name} has no argument '{key}'."
+                f"{did_you_mean(str(key), known)} Its arguments are: {', '.join(known)}"
+            )
+
+
+def _with_path(error: ConfigError, path: str, arguments: Iterable[str]) -> ConfigError:
+    """Put the path before a message of a constructor, which may begin with an argument's name."""
+    message = str(error)
+    if message.startswith(path):
+        return error
+    is_named = message.partition(":")[0] in arguments
+    return ConfigError(f"{path}{'.' if is_named else ': '}{message}")
 
 
 def _build_nested(value: Any, nlp: Any, name: str, path: str, source: Path | None) -> Any:

@@ -36,7 +36,7 @@ def inspect_model(path: Path) -> str:
     return "\n".join(lines)
 
 
-def _home(key: str, name: str) -> str:
+def _home(key: str, name: object) -> str:
     """Say where a registered name comes from, without importing it."""
-    found = getattr(registry, key[1:]).home(name)
+    found = getattr(registry, key[1:]).home(str(name))
     return found or "not registered here: import the code that registers it first"

@@ -9,11 +9,12 @@ from typing import Any
 from edspipe.errors import CheckpointError, ConfigError
 from edspipe.pipeline.pipeline import Pipeline
 from edspipe.pipeline.serialization import (
+    CONFIG,
     PIPES,
     check_folder,
-    load_into,
     read_meta,
     read_model_config,
+    read_pipes,
 )
 
 CONFIG_SUFFIXES = (".yml", ".yaml", ".json", ".cfg", ".ini")
@@ -45,7 +46,7 @@ def load(model: str | Path) -> Pipeline:
         ConfigError: The config is wrong; the message names path and file.
     """
     path = Path(model)
-    if path.suffix in CONFIG_SUFFIXES and path.is_file():
+    if path.suffix in CONFIG_SUFFIXES and not path.is_dir():
         return Pipeline.from_config(path)
     if not path.exists() and str(model).isidentifier() and (found := _package_folder(str(model))):
         path = found
@@ -64,8 +65,12 @@ def load_folder(path: Path) -> Pipeline:
             read_model_config(folder), meta=read_meta(folder), source=folder / PIPES
         )
     except ConfigError as error:
-        raise CheckpointError(f"{folder / 'config.yml'}: {error}") from None
-    load_into(nlp, folder)
+        raise CheckpointError(f"{folder / CONFIG}: {error}") from None
+    except Exception as error:
+        raise CheckpointError(
+            f"{folder}: a component cannot be built from it ({type(error).__name__}: {error})"
+        ) from error
+    read_pipes(nlp, folder)
     nlp.train(False)
     return nlp
 

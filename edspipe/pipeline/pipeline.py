@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import spacy
-from confit import Config
+from pydantic_core import core_schema
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.vocab import Vocab, create_vocab
@@ -24,9 +24,10 @@ from spacy.vocab import Vocab, create_vocab
 import edspipe.pipeline.doc_transport
 import edspipe.pipeline.spacy_pipe  # noqa: F401
 from edspipe.config.draft import Draft
+from edspipe.config.files import name_place, parse_yaml, read_config
 from edspipe.config.registry import registry
-from edspipe.config.schema import check_config, parse_yaml, read_config, resolve
-from edspipe.config.serialize import to_config
+from edspipe.config.schema import build, link
+from edspipe.config.serialize import Config, to_config
 from edspipe.doc.tokenizer import EdsTokenizer
 from edspipe.errors import ConfigError, did_you_mean
 from edspipe.pipeline import serialization
@@ -115,8 +116,8 @@ class Pipeline(ModelSteps):
         if name is None:
             default = draft.params.get("factory") if draft.factory == "spacy" else draft.factory
             name = str(default).rpartition(".")[2]
-        if name in RESERVED_NAMES or name.startswith("_"):
-            raise ValueError(f"'{name}' cannot be the name of a pipe: it means something else")
+        if problem := _name_problem(name):
+            raise ValueError(problem)
         if name in self.pipes:
             raise ValueError(
                 f"the pipeline has a pipe '{name}' already; give another name: "
@@ -155,11 +156,13 @@ class Pipeline(ModelSteps):
             raise ValueError("give at most one of first, before, after")
         if first:
             return 0
-        if before is not None:
-            return before if isinstance(before, int) else self.pipes.index(before)
-        if after is not None:
-            return (after if isinstance(after, int) else self.pipes.index(after)) + 1
-        return len(self.pipes)
+        place = before if before is not None else after
+        if place is None:
+            return len(self.pipes)
+        index = place if isinstance(place, int) else self.pipes.index(place)
+        if not 0 <= index < len(self.pipes):
+            raise ValueError(f"there is no pipe {index}: the pipeline has {len(self.pipes)}")
+        return index if before is not None else index + 1
 
     def get_pipe(self, name: str) -> Any:
         """Return a pipe by name."""
@@ -260,9 +263,20 @@ class Pipeline(ModelSteps):
             source: The folder of the pipes in a saved model, where they are rebuilt from one.
 
         Raises:
-            ConfigError: With the path of what is wrong.
+            ConfigError: With the path of what is wrong, and file and line where it is a file.
         """
         root = _read(config)
+        try:
+            return cls._from_config(root, meta, source)
+        except ConfigError as error:
+            if isinstance(config, Mapping) or _is_yaml(config):
+                raise
+            raise name_place(error, [config]) from None
+
+    @classmethod
+    def _from_config(
+        cls, root: Config, meta: Mapping[str, Any] | None, source: Path | None
+    ) -> Pipeline:
         block = root.get("nlp", root)
         if not isinstance(block, dict):
             raise ConfigError("nlp: expected a block with lang and components")
@@ -275,30 +289,37 @@ class Pipeline(ModelSteps):
                 )
         if "nlp" not in root:
             root = Config({"nlp": block})
-        check_config(root, root)
-        components = resolve(block.get("components") or Config(), root, ("nlp", "components"))
+        block = link(root)["nlp"]
+        components = block.get("components") or Config()
+        if not isinstance(components, dict):
+            raise ConfigError("nlp.components: expected names with a block each")
         return make_pipeline_of(
             block.get("lang", "eds"),
-            components,
-            block.get("disable", ()),
+            build(components, ("nlp", "components")),
+            block.get("disable") or (),
             meta=meta,
             source=source,
             cls=cls,
         )
 
     @classmethod
+    def validate(cls, value: Any) -> Pipeline:
+        """Return a pipeline as it is, or build one from its config.
+
+        Raises:
+            ConfigError: The config is wrong.
+            ValueError: The value is neither.
+        """
+        if isinstance(value, Pipeline):
+            return value
+        if isinstance(value, Mapping):
+            return cls.from_config(value)
+        raise ValueError(f"expected a Pipeline or its config, got {type(value).__name__}")
+
+    @classmethod
     def __get_pydantic_core_schema__(cls, source_type: Any, handler: Any) -> Any:
         """Let a function with `nlp: edspipe.Pipeline` take a pipeline or its config."""
-        from pydantic_core import core_schema
-
-        def validate(value: Any) -> Pipeline:
-            if isinstance(value, Pipeline):
-                return value
-            if isinstance(value, dict):
-                return cls.from_config(value)
-            raise ValueError(f"expected a Pipeline or its config, got {type(value).__name__}")
-
-        return core_schema.no_info_plain_validator_function(validate)
+        return core_schema.no_info_plain_validator_function(cls.validate)
 
     # ---- saving ----------------------------------------------------------------------------
 
@@ -345,6 +366,15 @@ class _Built(Draft):
         return self.func
 
 
+def _name_problem(name: str) -> str | None:
+    """Say why a name cannot be that of a pipe, if it cannot."""
+    if name in RESERVED_NAMES or name.startswith("_"):
+        return f"'{name}' cannot be the name of a pipe: it means something else"
+    if name in ("", ".", "..") or any(mark in name for mark in "/\\\0"):
+        return f"{name!r} cannot be the name of a pipe: a folder is named after it"
+    return None
+
+
 def is_trainable(pipe: Any) -> bool:
     """Whether a pipe has parameters and the steps of a TorchComponent."""
     return hasattr(pipe, "preprocess") and hasattr(pipe, "collate")
@@ -355,6 +385,8 @@ def _make_tokenizer(lang: str, vocab: Vocab | None) -> tuple[Vocab, Any]:
         vocab = create_vocab("xx", Language.Defaults) if vocab is None else vocab
         return vocab, EdsTokenizer(vocab)
     try:
+        if not lang.isidentifier():  # a dotted name would reach other modules
+            raise ImportError(lang)
         language = spacy.blank(lang, vocab=True if vocab is None else vocab)
     except ImportError:
         raise ConfigError(
@@ -366,9 +398,11 @@ def _make_tokenizer(lang: str, vocab: Vocab | None) -> tuple[Vocab, Any]:
 def _read(config: Mapping[str, Any] | str | Path) -> Any:
     if isinstance(config, Mapping):
         return config if isinstance(config, Config) else Config(config)
-    if isinstance(config, str) and "\n" in config:
-        return parse_yaml(config)
-    return read_config(config)
+    return parse_yaml(str(config)) if _is_yaml(config) else read_config(config)
+
+
+def _is_yaml(config: str | Path) -> bool:
+    return isinstance(config, str) and "\n" in config
 
 
 def make_pipeline_of(
@@ -385,15 +419,29 @@ def make_pipeline_of(
     Raises:
         ConfigError: A component is not one, or its arguments are wrong.
     """
+    if not isinstance(lang, str):
+        raise ConfigError(f"nlp.lang: expected a text, got {lang!r}")
     nlp = cls(lang, meta=meta)
     for name, draft in components.items():
         path = f"nlp.components.{name}"
+        if not isinstance(name, str):
+            raise ConfigError(f"{path}: the name of a pipe is a text; quote it")
+        if problem := _name_problem(name):
+            raise ConfigError(f"{path}: {problem}")
         if not isinstance(draft, Draft):
             raise ConfigError(f"{path}: expected a block with '@factory'")
         folder = None if source is None else source / name
         nlp.add_pipe(draft, name=name, path=path, source=folder)
-    if disable:
-        nlp.select_pipes(disable=disable)
+    off = [disable] if isinstance(disable, str) else disable
+    if not isinstance(off, (list, tuple)):
+        raise ConfigError(f"nlp.disable: expected names of pipes, got {disable!r}")
+    for name in off:
+        if name not in nlp.pipes:
+            raise ConfigError(
+                f"nlp.disable: there is no pipe '{name}'.{did_you_mean(name, nlp.pipes.names)}"
+            )
+    if off:
+        nlp.select_pipes(disable=off)
     return nlp
 
 

@@ -12,13 +12,15 @@ written: a Vocab remembers the words of patients.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from confit import Config
 
 from edspipe import atomic
-from edspipe.config.schema import read_config, walk
+from edspipe.config.files import read_config
+from edspipe.config.schema import walk
 from edspipe.errors import CheckpointError
 from edspipe.pipeline.json_files import read_json
 from edspipe.version import __version__
@@ -26,8 +28,11 @@ from edspipe.version import __version__
 CONFIG = "config.yml"
 META = "meta.json"
 PIPES = "pipes"
-SUFFIXES = (".json", ".txt", ".yml", ".safetensors", ".model", ".cfg", "")
+SUFFIXES = (".json", ".jsonl", ".txt", ".yml", ".safetensors", ".model", ".cfg", "")
 """Kinds of files that a model may hold: none of them can run code."""
+NAMES = ("lookups.bin",)
+"""Files with other endings: spaCy's tables, in msgpack."""
+_WEIGHTS = "weights.safetensors"  # as every TorchComponent calls them
 
 
 def save(nlp: Any, path: Path, *, overwrite: bool = True) -> None:
@@ -35,10 +40,12 @@ def save(nlp: Any, path: Path, *, overwrite: bool = True) -> None:
 
     Raises:
         ConfigError: A pipe cannot be described in a config.
+        CheckpointError: A pipe wrote a file that could not be loaded again.
         FileExistsError: The folder holds something that is not a model, or `overwrite` is False.
     """
     config = nlp.config.to_yaml_str()
-    if path.is_dir() and any(path.iterdir()) and not (path / CONFIG).is_file():
+    is_model = (path / CONFIG).is_file() and (path / atomic.MANIFEST).is_file()
+    if path.is_dir() and any(path.iterdir()) and not is_model:
         raise FileExistsError(
             f"{path} holds files, but no saved pipeline: it is not replaced. "
             "Choose another folder, or empty this one"
@@ -51,7 +58,10 @@ def save(nlp: Any, path: Path, *, overwrite: bool = True) -> None:
             if hasattr(pipe, "process"):
                 pipe.to_disk(staging / PIPES / name, exclude=written)
             elif hasattr(pipe, "to_disk"):
+                (staging / PIPES).mkdir(exist_ok=True)
                 pipe.to_disk(staging / PIPES / name)
+        _check_kinds(staging)
+        read_model_config(staging)
 
 
 def load_into(nlp: Any, path: Path) -> None:
@@ -60,7 +70,12 @@ def load_into(nlp: Any, path: Path) -> None:
     Raises:
         CheckpointError: A file is missing or damaged, or does not fit.
     """
-    folder = check_folder(path)
+    read_pipes(nlp, check_folder(path))
+
+
+def read_pipes(nlp: Any, folder: Path) -> None:
+    """As `load_into`, from a folder that was checked."""
+    _check_expected(nlp, folder)
     read: set[int] = set()
     for name, pipe in nlp.pipes:
         if hasattr(pipe, "process"):
@@ -91,14 +106,42 @@ def check_folder(path: Path) -> Path:
         raise CheckpointError(f"{path}: expected the folder of a saved model, found none") from None
     if not (folder / CONFIG).is_file():
         raise CheckpointError(f"{folder / CONFIG}: missing, so this is not a saved model")
+    _check_kinds(folder)
+    atomic.verify_manifest(folder)
+    return folder
+
+
+def _check_kinds(folder: Path) -> None:
     for file in sorted(folder.rglob("*")):
-        if not file.is_dir() and file.suffix not in SUFFIXES:
+        if not file.is_dir() and file.suffix not in SUFFIXES and file.name not in NAMES:
             raise CheckpointError(
                 f"{file}: a model holds {', '.join(filter(None, SUFFIXES))} files only, "
                 "and none that could run code"
             )
-    atomic.verify_manifest(folder)
-    return folder
+
+
+def _check_expected(nlp: Any, folder: Path) -> None:
+    """Refuse weights that no component of the pipeline would read."""
+    root = folder / PIPES
+    expected: set[Path] = set()
+    seen: set[int] = set()
+    for name, pipe in nlp.pipes:
+        if hasattr(pipe, "child_components"):
+            expected.update(_weight_files(pipe, root / name, seen))
+    for file in sorted(root.rglob(_WEIGHTS)):
+        if file not in expected:
+            raise CheckpointError(
+                f"{file}: unexpected weights: the pipeline has no component that they belong to"
+            )
+
+
+def _weight_files(component: Any, folder: Path, seen: set[int]) -> Iterator[Path]:
+    if id(component) in seen:
+        return
+    seen.add(id(component))
+    yield folder / _WEIGHTS
+    for key, child in component.child_components():
+        yield from _weight_files(child, folder.joinpath(*key.split(".")), seen)
 
 
 def read_model_config(folder: Path) -> Config:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from spacy.language import Language
+from catalogue import RegistryError
+from confection import ConfigValidationError
 from spacy.tokens import Doc
 
 from edspipe.config.registry import registry
-from edspipe.errors import ConfigError
+from edspipe.errors import ConfigError, did_you_mean
 
 
 @registry.factory.register("spacy")
@@ -23,7 +24,7 @@ class SpacyPipe:
         config: Its settings.
 
     Raises:
-        ConfigError: spaCy has no such factory.
+        ConfigError: spaCy has no such factory, or refuses the settings.
     """
 
     def __init__(
@@ -32,8 +33,16 @@ class SpacyPipe:
         self.name = name
         language = nlp.spacy_language
         if not language.has_factory(factory):
-            raise ConfigError(f"{name}: spaCy has no factory '{factory}'")
-        self.component = language.create_pipe(factory, name, config=config or {})
+            near = did_you_mean(factory, language.factory_names)
+            raise ConfigError(f"factory: spaCy has no factory '{factory}'.{near}")
+        try:
+            self.component = language.create_pipe(factory, name, config=config or {})
+        except ConfigValidationError as error:
+            reasons = _reasons(error, language.get_factory_meta(factory).default_config)
+            raise ConfigError(f"config: spaCy's '{factory}' refuses it: {reasons}") from None
+        except RegistryError as error:
+            reason = str(error).splitlines()[0]
+            raise ConfigError(f"config: spaCy's '{factory}' refuses it: {reason}") from None
 
     def __call__(self, doc: Doc) -> Doc:
         return self.component(doc)
@@ -54,6 +63,10 @@ class SpacyPipe:
             self.component.from_disk(path, exclude=["vocab"])
 
 
-def is_spacy_factory(language: Language, name: str) -> bool:
-    """Whether a name is one of spaCy's factories."""
-    return language.has_factory(name)
+def _reasons(error: ConfigValidationError, known: dict[str, Any]) -> str:
+    reasons = []
+    for item in error.errors:
+        loc = [str(part) for part in item.get("loc", ())]
+        near = did_you_mean(loc[-1], known) if loc and loc[-1] not in known else ""
+        reasons.append(f"{'.'.join(loc)}: {item.get('msg')}.{near}")
+    return "; ".join(reasons)

@@ -49,12 +49,19 @@ def load_tensors(file: Path, tensors: Mapping[str, torch.Tensor]) -> None:
         raise CheckpointError(f"{file}: missing")
     try:
         with safe_open(file, framework="pt") as saved:
-            aliases = json.loads((saved.metadata() or {}).get("aliases", "{}"))
+            aliases = _aliases(saved.metadata())
             _check_names(file, {*saved.keys(), *aliases}, set(tensors))
             for name, tensor in tensors.items():
                 _copy(file, name, saved.get_tensor(aliases.get(name, name)), tensor)
     except (SafetensorError, ValueError, OSError) as error:
         raise CheckpointError(f"{file}: damaged ({type(error).__name__}: {error})") from None
+
+
+def _aliases(metadata: dict[str, str] | None) -> dict[str, str]:
+    aliases = json.loads((metadata or {}).get("aliases", "{}"))
+    if not isinstance(aliases, dict) or not all(isinstance(v, str) for v in aliases.values()):
+        raise ValueError("the note of tensors with two names cannot be read")
+    return aliases
 
 
 def _check_names(file: Path, found: set[str], expected: set[str]) -> None:

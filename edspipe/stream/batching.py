@@ -8,12 +8,13 @@ would overflow it; an item larger than the limit goes alone.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
+from numbers import Real
 from typing import Any
 
 from edspipe.errors import did_you_mean
-from edspipe.stream.hooks import count_words
-from edspipe.stream.markers import EndOfEpoch, Event, Item
+from edspipe.stream.hooks import WrongValue, count_words
+from edspipe.stream.markers import Item
 
 BatchBy = str | Callable[[Any], float]
 
@@ -37,7 +38,7 @@ class BatchSize:
 
     def __init__(self, batch_size: int | str | None, batch_by: BatchBy | None = None) -> None:
         limit, unit = _parse(batch_size)
-        if unit is not None and batch_by is not None and unit != batch_by:
+        if unit is not None and batch_by is not None:
             raise ValueError(
                 f"batch_size={batch_size!r} has a unit already; leave out batch_by={batch_by!r}"
             )
@@ -49,9 +50,9 @@ class BatchSize:
                     f"no unit '{by}' for batches.{did_you_mean(by, UNITS)} "
                     f"Units are: {', '.join(UNITS)}"
                 )
-        self.limit = limit
         self.by: BatchBy = by
         self.whole_epoch = by in (DATASET, FRAGMENT)
+        self.limit = math.inf if self.whole_epoch else limit
 
     def __repr__(self) -> str:
         if self.whole_epoch:
@@ -60,10 +61,22 @@ class BatchSize:
         return f"{self.limit:g} {name}"
 
     def measure(self, value: Any) -> float:
-        """Return how much an item counts."""
-        if callable(self.by):
-            return self.by(value)
-        return 1 if self.by in ("docs", "items") else count_words(value)
+        """Return how much an item counts.
+
+        Raises:
+            WrongValue: It cannot be measured.
+        """
+        if self.whole_epoch or self.by in ("docs", "items"):
+            return 1
+        if not callable(self.by):
+            return count_words(value)
+        measure = self.by(value)
+        if not isinstance(measure, Real) or not measure >= 0:
+            raise WrongValue(
+                f"batch_by= returns the size of an item, a number that is 0 or more; "
+                f"it returned a {type(measure).__name__}"
+            )
+        return float(measure)
 
     def total(self, count: int, total: float, largest: float, size: float) -> float:
         """Return the size of a batch once an item of `size` joins `count` items."""
@@ -95,56 +108,28 @@ def _parse(batch_size: int | str | None) -> tuple[float, str | None]:
     return value, name
 
 
-def group(values: Iterable[Any], size: BatchSize, key: Callable[[Any], Any]) -> Iterator[list[Any]]:
-    """Group values under a limit.
+class OpenBatch:
+    """A batch that is being filled.
 
     Args:
-        values: What to group.
         size: The limit.
-        key: Gets the measured thing out of a value.
     """
-    batch: list[Any] = []
-    total = largest = 0.0
-    for value in values:
-        measure = size.measure(key(value))
-        if batch and size.total(len(batch), total, largest, measure) > size.limit:
-            yield batch
-            batch, total, largest = [], 0.0, 0.0
-        batch.append(value)
-        total += measure
-        largest = max(largest, measure)
-    if batch:
-        yield batch
 
+    def __init__(self, size: BatchSize) -> None:
+        self.size = size
+        self.items: list[Item] = []
+        self.total = self.largest = 0.0
 
-def group_events(events: Iterable[Event], size: BatchSize) -> Iterator[Event]:
-    """Make items of groups of items; a batch may cross the end of an epoch.
+    def has_room(self, measure: float) -> bool:
+        """Whether an item of this measure may join; an empty batch takes any."""
+        total = self.size.total(len(self.items), self.total, self.largest, measure)
+        return not self.items or total <= self.size.limit
 
-    Each batch carries the place of its last item. With a unit of a whole epoch, and at the end of
-    the stream, what is left forms the last batch.
-    """
-    batch: list[Item] = []
-    total = largest = 0.0
-    for event in events:
-        if isinstance(event, EndOfEpoch):
-            if size.whole_epoch and batch:
-                yield _as_item(batch)
-                batch = []
-            yield event
-            continue
-        measure = 0.0 if size.whole_epoch else size.measure(event.value)
-        if batch and size.total(len(batch), total, largest, measure) > size.limit:
-            yield _as_item(batch)
-            batch, total, largest = [], 0.0, 0.0
-        batch.append(event)
-        total += measure
-        largest = max(largest, measure)
-    if batch:
-        yield _as_item(batch)
-
-
-def _as_item(batch: list[Item]) -> Item:
-    return batch[-1]._replace(value=[item.value for item in batch])
+    def add(self, item: Item, measure: float) -> None:
+        """Take an item in."""
+        self.items.append(item)
+        self.total += measure
+        self.largest = max(self.largest, measure)
 
 
 class StatSize:
@@ -162,7 +147,7 @@ class StatSize:
         stats = features.get("stats") if isinstance(features, dict) else None
         if not isinstance(stats, dict) or self.name not in stats:
             known = sorted(stats) if isinstance(stats, dict) else []
-            raise ValueError(
+            raise WrongValue(
                 f"stat_batchify('{self.name}') measures features by stats['{self.name}'], which "
                 f"this {type(features).__name__} does not have; it has: {', '.join(known) or '-'}."
                 " Put .map(nlp.preprocess, ...) before .batchify(...)"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,15 @@ _ENCODERS: dict[type, Encode] = {}
 _SHARED: set[type] = set()
 _DESCRIBERS: dict[type, Callable[[Any], str | None]] = {}
 _WORD_COUNTERS: dict[type, Callable[[Any], int]] = {}
+
+MAX_SHARED = 16
+"""Objects that cross once: a run has one Vocab or two. Docs that each have a Vocab of their own are
+no reason to keep them all."""
+
+
+class WrongValue(TypeError):
+    """A value that streams cannot work with. Unlike that of a foreign error its message is safe:
+    it quotes nothing."""
 
 
 def register_transport(type_: type, encode: Encode) -> None:
@@ -46,16 +56,20 @@ def register_word_counter(type_: type, count: Callable[[Any], int]) -> None:
     _WORD_COUNTERS[type_] = count
 
 
-def describe(value: Any, index: int | None = None) -> str:
-    """Name an item in an error: the id of the document, else its index; never its text."""
+def id_of(value: Any) -> str | None:
+    """Return the id of a document, None for what has none."""
     describer = _DESCRIBERS.get(type(value))
     found: Any = describer(value) if describer is not None else None
     if found is None and isinstance(value, dict):
-        keys = ("note_id", "doc_id", "id")
-        found = next((value[key] for key in keys if value.get(key) is not None), None)
-    if found is not None:
-        return f"document '{found}'"
-    return "an item" if index is None else f"item {index}"
+        ids = (value.get(key) for key in ("note_id", "doc_id", "id"))
+        found = next((ident for ident in ids if isinstance(ident, (str, int))), None)
+    return None if found is None else str(found)
+
+
+def describe(value: Any, index: int) -> str:
+    """Name an item in an error: the id of the document, else its index; never its text."""
+    ident = id_of(value)
+    return f"item {index}" if ident is None else f"document '{ident}'"
 
 
 def count_words(value: Any) -> int:
@@ -63,42 +77,46 @@ def count_words(value: Any) -> int:
     `stats["words"]`.
 
     Raises:
-        TypeError: Nobody said how to count words in this type.
+        WrongValue: Nobody said how to count words in this type.
     """
     counter = _WORD_COUNTERS.get(type(value))
     if counter is not None:
         return counter(value)
     if isinstance(value, str):
         return len(value.split())
-    if isinstance(value, dict) and "words" in value.get("stats", {}):
-        return value["stats"]["words"]
-    raise TypeError(f"cannot count words in a {type(value).__name__}; give batch_by= a function")
+    stats = value.get("stats") if isinstance(value, dict) else None
+    if isinstance(stats, dict) and "words" in stats:
+        return stats["words"]
+    raise WrongValue(f"cannot count words in a {type(value).__name__}; give batch_by= a function")
 
 
 class Shared:
     """The objects that cross once between two processes, by number; each side keeps them all.
 
-    They are collected while the plan of a run is packed, and travel ahead of it.
+    The main process collects them while it packs, and sends the new ones ahead of what needs them.
     """
 
     def __init__(self) -> None:
         self._objects: list[Any] = []
         self._numbers: dict[int, int] = {}
+        self._packed: list[bytes] = []
 
     def number(self, value: Any, collect: bool) -> int | None:
         """Return the number of an object; an unknown one gets a number only while collecting."""
-        if collect and id(value) not in self._numbers:
-            self.keep(len(self._objects), value)
+        if collect and id(value) not in self._numbers and len(self._objects) < MAX_SHARED:
+            self.keep(value)
         return self._numbers.get(id(value))
 
-    def keep(self, number: int, value: Any) -> None:
+    def keep(self, value: Any) -> None:
         """Remember an object; holding it keeps its identity from being used again."""
-        self._objects.insert(number, value)
-        self._numbers[id(value)] = number
+        self._numbers[id(value)] = len(self._objects)
+        self._objects.append(value)
 
-    def packed(self) -> list[bytes]:
-        """Return every object as bytes, in the order of their numbers."""
-        return [cloudpickle.dumps(value) for value in self._objects]
+    def packed(self, start: int = 0) -> list[bytes]:
+        """Return the objects from a number on as bytes."""
+        new = self._objects[len(self._packed) :]
+        self._packed += [cloudpickle.dumps(value) for value in new]
+        return self._packed[start:]
 
     def __getitem__(self, number: int) -> Any:
         return self._objects[number]
@@ -136,10 +154,24 @@ def dumps(value: Any, shared: Shared, collect: bool = False) -> bytes:
         value: The value.
         shared: The objects that both sides have.
         collect: Take objects of shared types that are not known yet in among them.
+
+    Raises:
+        WrongValue: The value, or something in it, cannot be pickled.
     """
     buffer = io.BytesIO()
-    _Pickler(buffer, shared, collect).dump(value)
+    try:
+        _Pickler(buffer, shared, collect).dump(value)
+    except Exception as error:
+        raise WrongValue(
+            f"a {type(value).__name__} cannot cross to another process: {_culprit(error)}"
+        ) from None
     return buffer.getvalue()
+
+
+def _culprit(error: Exception) -> str:
+    """Say what cannot be pickled: only messages that name a type and nothing else are passed on."""
+    found = re.fullmatch(r"cannot pickle '([\w. ]+)' object", str(error))
+    return f"it holds a {found[1]}" if found else f"pickling failed with {type(error).__name__}"
 
 
 def loads(data: bytes, shared: Shared) -> Any:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from edspipe.errors import did_you_mean
-from edspipe.stream.batching import BatchBy
+from edspipe.stream.batching import BatchBy, BatchSize
 
 BACKENDS = ("simple", "multiprocess")
 START_METHODS = ("forkserver", "spawn", "fork")
@@ -26,7 +26,8 @@ class Settings:
         precision: `"auto"`, `"fp32"`, `"bf16"` or `"fp16"`, for models at inference.
         show_progress: Draw a progress bar.
         on_error: `"raise"`, or `"skip"` to leave out (and count) items that fail.
-        timeout_s: Seconds that a task may take in a worker; None for no limit.
+        timeout_s: Seconds that a worker may take for a task (a batch, or a few items); None for no
+            limit.
         seed: Seed of all random ops; None draws one when iteration starts.
         debug_show_text: Let error messages quote what failed. They may quote clinical text.
     """
@@ -64,7 +65,17 @@ class Settings:
         _check_choice("on_error", new.on_error, ("raise", "skip"))
         if new.num_cpu_workers < 0:
             raise ValueError(f"num_cpu_workers is 0 or more, got {new.num_cpu_workers}")
+        if new.seed is not None and new.seed < 0:
+            raise ValueError(f"seed is 0 or more, got {new.seed}")
+        if new.timeout_s is not None and not new.timeout_s > 0:
+            raise ValueError(f"timeout_s is more than 0, got {new.timeout_s}")
+        BatchSize(new.batch_size, new.batch_by)
         return new
+
+    @property
+    def model_batch(self) -> BatchSize:
+        """The batch of models at inference."""
+        return BatchSize(self.batch_size, self.batch_by)
 
     @property
     def executor(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,14 @@ class IterableSource:
     """
 
     items: Iterable[Any] | Callable[[], Iterable[Any]]
+
+    def __post_init__(self) -> None:
+        items = self.items
+        if isinstance(items, (str, bytes)) or not (callable(items) or isinstance(items, Iterable)):
+            raise TypeError(
+                f"a stream reads a list or another iterable, or a function that returns one; "
+                f"got {type(items).__name__}"
+            )
 
     def read(self, epoch: int, seed: int) -> Iterator[Item]:
         """Yield the items of an epoch."""
@@ -55,22 +64,29 @@ class MixSource:
     def read(self, epoch: int, seed: int) -> Iterator[Item]:
         """Yield the mixed items of an epoch; each stream keeps its own order."""
         rng = np.random.default_rng([seed, epoch])
-        iterators = [iter(stream) for stream in self.streams]
-        weights = np.asarray(self.weights, dtype=float)
+        weights = np.array(self.weights, dtype=float)
         index = 0
-        while weights.sum() > 0:
-            chosen = int(rng.choice(len(iterators), p=weights / weights.sum()))
-            try:
-                value = next(iterators[chosen])
-            except StopIteration:
-                weights[chosen] = 0
-                continue
-            yield Item(value, epoch, index)
-            index += 1
+        with ExitStack() as stack:
+            seeded = [_with_seed(stream, int(rng.integers(2**63))) for stream in self.streams]
+            iterators = [stack.enter_context(iter(stream)) for stream in seeded]
+            while weights.any():
+                chosen = int(rng.choice(len(iterators), p=weights / weights.sum()))
+                for value in iterators[chosen]:
+                    yield Item(value, epoch, index)
+                    index += 1
+                    break
+                else:
+                    weights[chosen] = 0
 
     def check_repeatable(self) -> None:
+        """Refuse to loop over what can be read only once."""
         for stream in self.streams:
             stream.source.check_repeatable()
+
+
+def _with_seed(stream: Any, seed: int) -> Any:
+    """Return a stream whose random ops depend on the mix; a seed of its own stays."""
+    return stream if stream.settings.seed is not None else stream.set_processing(seed=seed)
 
 
 Source = IterableSource | MixSource

@@ -26,7 +26,7 @@ from edspipe.stream.ops.filter import Filter
 from edspipe.stream.ops.flatten import Flatten
 from edspipe.stream.ops.map import Map
 from edspipe.stream.ops.map_batches import MapBatches
-from edspipe.stream.ops.map_gpu import MapDevice
+from edspipe.stream.ops.map_gpu import DeviceStep, Prepare
 from edspipe.stream.ops.map_pipeline import MapPipeline
 from edspipe.stream.ops.op import Op
 from edspipe.stream.ops.shuffle import Shuffle
@@ -160,8 +160,17 @@ class Stream:
         *,
         batch_size: int | str = "32 docs",
     ) -> Stream:
-        """Prepare items one by one, run `forward` on groups of them, then `postprocess`."""
-        return self.with_op(MapDevice(prepare, forward, postprocess, BatchSize(batch_size)))
+        """Prepare items one by one, run `forward` on groups of them, then `postprocess`.
+
+        Args:
+            prepare: Item -> features, in the workers; None takes items as they are.
+            forward: List of features -> result, in the main process.
+            postprocess: `(items, result)` -> items, likewise; None takes the members of the result.
+            batch_size: Items a call of `forward`.
+        """
+        size = BatchSize(batch_size)
+        prepared = self.with_op(Prepare(prepare))
+        return prepared.with_op(DeviceStep(forward, postprocess, size))
 
     # ---- how to run ------------------------------------------------------------------------
 

@@ -23,7 +23,9 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def start(corpus: Path, encoder: Path, out: Path, *more: str, hash_seed: str = "0") -> subprocess.Popen[str]:
+def start(
+    corpus: Path, encoder: Path, out: Path, *more: str, hash_seed: str = "0"
+) -> subprocess.Popen[str]:
     command = [
         sys.executable,
         str(ROOT / "train.py"),
@@ -66,7 +68,9 @@ def runs(corpus, encoder_dir, tmp_path_factory):
     names = list(variants)
     for pair in (names[:2], names[2:]):
         processes = {
-            name: start(corpus, encoder_dir, out / name, *variants[name][0], hash_seed=variants[name][1])
+            name: start(
+                corpus, encoder_dir, out / name, *variants[name][0], hash_seed=variants[name][1]
+            )
             for name in pair
         }
         for name, process in processes.items():

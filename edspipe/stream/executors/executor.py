@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from edspipe.stream.markers import Event, Item
 from edspipe.stream.ops.op import Op, Run
-from edspipe.stream.plan import Segment, Stage, plan, read_source
+from edspipe.stream.plan import Segment, Stage, plan, read_source, refuse_empty_epochs
 from edspipe.stream.settings import Settings
 from edspipe.stream.source import Source
 
@@ -59,7 +59,7 @@ class StreamIterator:
     def __init__(self, stream: Description, executor: Executor) -> None:
         settings = stream.settings
         seed = draw_seed() if settings.seed is None else settings.seed
-        self.run = Run(settings, seed)
+        self.run = Run(settings, seed, stream.looping)
         self.epoch = 0
         self._stream = stream
         self._executor = executor
@@ -101,17 +101,20 @@ class StreamIterator:
         return None
 
     def _start(self) -> Iterator[Event]:
-        stages = plan(self._stream.ops)
+        stages = plan(self._stream.ops, self.run.settings)
         self._executor.start(stages, self.run)
         if self.run.settings.show_progress:
             self._bar = tqdm(unit="doc", dynamic_ncols=True)
-        events: Iterator[Event] = read_source(self._stream.source, self._stream.looping, self.run)
+        events = read_source(self._stream.source, self.run)
+        checked = not self.run.looping
         for number, stage in enumerate(stages):
             if isinstance(stage, Segment):
                 events = self._executor.run_segment(number, stage, events, self.run)
-            else:
-                events = stage.run(events, self.run)
-        return events
+                continue
+            if stage.spans_epochs and not checked:
+                events, checked = refuse_empty_epochs(events), True
+            events = stage.run(events, self.run)
+        return events if checked else refuse_empty_epochs(events)
 
     def close(self) -> None:
         """Stop; workers end, the progress bar too."""

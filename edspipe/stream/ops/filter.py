@@ -23,15 +23,9 @@ class Filter(LocalOp):
     def apply(self, items: list[Item], run: Run) -> list[Item]:
         out: list[Item] = []
         for item in items:
-            try:
-                keep = self.function(item.value)
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:
-                run.failed(self.stage, [item], error)
-                continue
-            if keep:
-                out.append(item)
-            else:
-                run.counts["filtered"] += 1
+            with run.guard(self.stage, [item]):
+                if self.function(item.value):
+                    out.append(item)
+                else:
+                    run.counts["filtered"] += 1
         return out

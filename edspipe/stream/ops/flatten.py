@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from edspipe.stream.hooks import WrongValue
 from edspipe.stream.markers import Item
 from edspipe.stream.ops.op import LocalOp, Run
 
@@ -21,11 +22,13 @@ class Flatten(LocalOp):
     def apply(self, items: list[Item], run: Run) -> list[Item]:
         out: list[Item] = []
         for item in items:
-            if not isinstance(item.value, Iterable) or isinstance(item.value, (str, bytes)):
-                found = TypeError(f"{self.stage} un-groups lists, got {type(item.value).__name__}")
-                run.failed(self.stage, [item], found)
-                continue
-            out.extend(
-                item._replace(value=value, sub=(*item.sub, i)) for i, value in enumerate(item.value)
-            )
+            with run.guard(self.stage, [item]):
+                out.extend(self._members(item))
         return out
+
+    def _members(self, item: Item) -> list[Item]:
+        if not isinstance(item.value, Iterable) or isinstance(item.value, (str, bytes, dict)):
+            raise WrongValue(f"{self.stage} un-groups lists, got {type(item.value).__name__}")
+        return [
+            item._replace(value=value, sub=(*item.sub, i)) for i, value in enumerate(item.value)
+        ]

@@ -8,7 +8,7 @@ from types import GeneratorType
 from typing import Any
 
 from edspipe.stream.markers import Item
-from edspipe.stream.ops.op import LocalOp, Run, name_of
+from edspipe.stream.ops.op import Arrive, LocalOp, Run, name_of
 
 
 class Map(LocalOp):
@@ -35,17 +35,12 @@ class Map(LocalOp):
         self.kwargs = dict(kwargs or {})
         self.stage = f"map({name_of(function)})"
         self.takes_rng = _takes_rng(function) and "rng" not in self.kwargs
-        self.arrive: Callable[[Any], Any] | None = None
 
     def apply(self, items: list[Item], run: Run) -> list[Item]:
         out: list[Item] = []
         for item in items:
-            try:
+            with run.guard(self.stage, [item], self.on_error):
                 out.extend(self._one(item, run))
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:
-                run.failed(self.stage, [item], error, self.on_error)
         return out
 
     def _one(self, item: Item, run: Run) -> list[Item]:
@@ -58,24 +53,24 @@ class Map(LocalOp):
             return [item._replace(value=result)]
         return [item._replace(value=value, sub=(*item.sub, i)) for i, value in enumerate(result)]
 
-    def for_worker(self) -> LocalOp:
-        owner = getattr(self.function, "__self__", self.function)
-        hook = getattr(owner, "stream_op", None)
+    def for_worker(self) -> tuple[LocalOp, Arrive | None]:
+        hook = getattr(_owner(self.function), "stream_op", None)
         if hook is None:
-            return self
+            return self, None
         method = getattr(self.function, "__name__", "__call__")
         function, kwargs, arrive = hook(method, self.kwargs)
         op = Map(function, kwargs, self.on_error)
         op.place, op.stage = self.place, self.stage
-        self.arrive = arrive
-        return op
+        return op, arrive
 
     def worker_init(self) -> None:
-        owner = getattr(self.function, "__self__", self.function)
-        getattr(owner, "worker_init", lambda: None)()
+        getattr(_owner(self.function), "worker_init", lambda: None)()
 
-    def on_arrival(self, value: Any) -> Any:
-        return value if self.arrive is None else self.arrive(value)
+
+def _owner(function: Callable[..., Any]) -> Any:
+    """Return the object that a method belongs to, or that is called; None for a class."""
+    owner = getattr(function, "__self__", function)
+    return None if isinstance(owner, type) else owner
 
 
 def _takes_rng(function: Callable[..., Any]) -> bool:

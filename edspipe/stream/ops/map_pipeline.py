@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from edspipe.stream.batching import BatchSize, group
+from edspipe.stream.batching import BatchSize
 from edspipe.stream.markers import Item
-from edspipe.stream.ops.map_batches import apply_to_batch
-from edspipe.stream.ops.op import LocalOp, Run, batch_chunk
+from edspipe.stream.ops.grouping import BatchOp
+from edspipe.stream.ops.op import Run
+from edspipe.stream.settings import Settings
 
 
 class PipelineLike(Protocol):
@@ -23,10 +24,7 @@ class PipelineLike(Protocol):
         """Prepare a worker process."""
 
 
-DEFAULT_SIZE = "32 docs"
-
-
-class MapPipeline(LocalOp):
+class MapPipeline(BatchOp):
     """Runs pipes over documents; models see batches of `set_processing(batch_size=)`.
 
     Args:
@@ -40,19 +38,11 @@ class MapPipeline(LocalOp):
         self.names = tuple(names)
         self.size = size
         self.stage = "pipeline"
-        self.chunk_items = batch_chunk(size or BatchSize(DEFAULT_SIZE))
 
-    def apply(self, items: list[Item], run: Run) -> list[Item]:
-        size = self.size or BatchSize(
-            run.settings.batch_size or DEFAULT_SIZE, run.settings.batch_by
-        )
-        out: list[Item] = []
-        for batch in group(items, size, key=lambda item: item.value):
-            out.extend(apply_to_batch(self, batch, run))
-        return out
+    def batch_size(self, settings: Settings) -> BatchSize:
+        return self.size or settings.model_batch
 
     def call(self, batch: list[Item], run: Run) -> list[Item]:
-        """Run the pipes on one batch."""
         docs = self.nlp.process_batch(
             [item.value for item in batch],
             names=self.names,

@@ -17,8 +17,7 @@ import numpy as np
 from loguru import logger
 
 from edspipe.errors import EdspipeError, PipeError
-from edspipe.stream.batching import BatchSize
-from edspipe.stream.hooks import describe
+from edspipe.stream.hooks import WrongValue, describe
 from edspipe.stream.markers import Event, Item
 from edspipe.stream.settings import Settings
 
@@ -33,17 +32,23 @@ class Run:
     Attributes:
         settings: How the stream is run.
         seed: Seed of all random ops that have none of their own.
+        looping: Whether the source is read again and again.
         counts: Items read, filtered, skipped, delivered.
     """
 
     settings: Settings
     seed: int
+    looping: bool = False
     counts: Counter[str] = field(default_factory=Counter)
 
     def rng(self, seed: int | None, *place: int) -> np.random.Generator:
         """Return a generator that depends on the seed and the place only."""
         base = self.seed if seed is None else seed
         return np.random.default_rng(np.random.SeedSequence([base, *place]))
+
+    def guard(self, stage: str, items: Sequence[Item], on_error: str | None = None) -> Guard:
+        """Return a context in which an op works on items: what it raises goes to `failed`."""
+        return Guard(self, stage, items, on_error)
 
     def failed(
         self,
@@ -74,44 +79,79 @@ class Run:
         raise error.with_traceback(None) from None
 
 
+class Guard:
+    """Around the work on items: any exception but Ctrl-C is dealt with as the stream says.
+
+    Attributes:
+        caught: Whether something was raised inside (and the items are skipped).
+    """
+
+    def __init__(self, run: Run, stage: str, items: Sequence[Item], on_error: str | None) -> None:
+        self._run = run
+        self._stage = stage
+        self._items = items
+        self._on_error = on_error
+        self.caught = False
+
+    def __enter__(self) -> Guard:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        if error is None or isinstance(error, KeyboardInterrupt):
+            return False
+        self._run.failed(self._stage, self._items, error, self._on_error)
+        self.caught = True
+        return True
+
+
 def pipe_error(
     stage: str, items: Sequence[Item], error: BaseException, show_text: bool
 ) -> PipeError:
     """Say what failed where, without the original message, which may quote the note."""
-    names = [describe(item.value, item.source_index) for item in items[:SHOWN_IDS]]
-    more = f" and {len(items) - SHOWN_IDS} more" if len(items) > SHOWN_IDS else ""
     frames = "\n".join(
         f'  File "{frame.filename}", line {frame.lineno}, in {frame.name}'
         for frame in traceback.extract_tb(error.__traceback__)[1:]
     )
-    shown = str(error) if show_text else ""
+    shown = str(error) if show_text or isinstance(error, WrongValue) else ""
     stage = getattr(error, "edspipe_stage", stage)
-    return PipeError(stage, ", ".join(names) + more, type(error).__name__, frames, shown)
+    return PipeError(stage, name_items(items), type(error).__name__, frames, shown)
+
+
+def name_items(items: Sequence[Item]) -> str:
+    """Name the items that an op has in hand, for errors."""
+    names = [describe(item.value, item.source_index) for item in items[:SHOWN_IDS]]
+    more = f" and {len(items) - SHOWN_IDS} more" if len(items) > SHOWN_IDS else ""
+    return ", ".join(names) + more
+
+
+Arrive = Callable[[Any], Any]
+"""Finishes, in the main process, a value that comes back from a worker."""
 
 
 class LocalOp:
     """An op that looks at one chunk of items and nothing else."""
 
-    chunk_items: int | float = 1
-    """How many items the op wants to see at once: 1, a fixed number, or infinity (an epoch)."""
     stage: str = "op"
     place: int = 0
     """The number of the op in its stream; part of its random seeds."""
+
+    def chunk_items(self, settings: Settings) -> int | float:
+        """Return how many items the op wants to see at once: 1, a number, or infinity (an epoch).
+
+        It depends on the stream alone, never on the workers.
+        """
+        return 1
 
     def apply(self, items: list[Item], run: Run) -> list[Item]:
         """Return what becomes of the items, in order."""
         raise AssertionError(f"{type(self).__name__} does not say what it does")
 
-    def for_worker(self) -> LocalOp:
-        """Return the op as it should travel to a worker process."""
-        return self
+    def for_worker(self) -> tuple[LocalOp, Arrive | None]:
+        """Return the op as it travels to a worker, and what finishes its values on their return."""
+        return self, None
 
     def worker_init(self) -> None:
         """Prepare a worker process, before its first item."""
-
-    def on_arrival(self, value: Any) -> Any:
-        """Finish, in the main process, a value that comes back from a worker."""
-        return value
 
 
 class OrderedOp:
@@ -119,6 +159,8 @@ class OrderedOp:
 
     stage: str = "op"
     place: int = 0
+    spans_epochs: bool = False
+    """Whether whole epochs may rightly pass it without an item coming out."""
 
     def run(self, events: Iterator[Event], run: Run) -> Iterator[Event]:
         """Yield what becomes of the events."""
@@ -132,16 +174,3 @@ def name_of(function: Callable[..., Any]) -> str:
     """Return a readable name of a callable, for stages and errors."""
     name = getattr(function, "__qualname__", None) or type(function).__name__
     return name.replace("<locals>.", "")
-
-
-def batch_chunk(size: BatchSize) -> int | float:
-    """Return the chunk that groups of a size are made in: a property of the stream alone."""
-    if size.whole_epoch:
-        return float("inf")
-    if size.by in ("docs", "items"):
-        return max(MIN_CHUNK, int(size.limit))
-    return MIN_CHUNK
-
-
-MIN_CHUNK = 128
-"""Items in which groups are made: enough that most batches of 32 documents come out full."""

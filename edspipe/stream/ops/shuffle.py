@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from edspipe.stream.batching import BatchSize
 from edspipe.stream.markers import EndOfEpoch, Event, Item
 from edspipe.stream.ops.op import OrderedOp, Run
@@ -29,12 +31,10 @@ class Shuffle(OrderedOp):
         buffer: list[Item] = []
         rng = None
         for event in events:
-            epoch = event.epoch
             if rng is None:
-                rng = run.rng(self.seed, self.place, epoch)
+                rng = run.rng(self.seed, self.place, event.epoch)
             if isinstance(event, EndOfEpoch):
-                for i in rng.permutation(len(buffer)):
-                    yield buffer[i]
+                yield from _in_random_order(buffer, rng)
                 buffer, rng = [], None
                 yield event
                 continue
@@ -43,3 +43,9 @@ class Shuffle(OrderedOp):
                 i = int(rng.integers(len(buffer)))
                 buffer[i], buffer[-1] = buffer[-1], buffer[i]
                 yield buffer.pop()
+        if rng is not None:  # a batch that no later epoch could fill
+            yield from _in_random_order(buffer, rng)
+
+
+def _in_random_order(items: list[Item], rng: np.random.Generator) -> list[Item]:
+    return [items[i] for i in rng.permutation(len(items))]

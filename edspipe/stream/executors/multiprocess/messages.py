@@ -26,11 +26,12 @@ class PackedItem:
 
 @dataclass(frozen=True)
 class Task:
-    """Work for a worker: one chunk of a segment."""
+    """Work for a worker: one chunk of a segment, and shared objects that are new to the worker."""
 
     number: int
     segment: int
     items: list[PackedItem]
+    shared: list[bytes] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,8 @@ class Result:
 
 READY = -1
 """Number of the result by which a worker says that it has started."""
+NOTHING = -1
+"""Number of the task of a worker that has none."""
 
 
 def pack_error(error: BaseException) -> tuple[str, tuple[Any, ...]]:
@@ -53,6 +56,8 @@ def pack_error(error: BaseException) -> tuple[str, tuple[Any, ...]]:
     if SAFE_ERRORS.get(name) is type(error):
         args = tuple(a if isinstance(a, (int, type(None))) else str(a) for a in error.args)
         return name, args
+    if isinstance(error, EdspipeError):
+        return "EdspipeError", (f"{name}: {error}",)
     return "WorkerError", (f"a worker failed with {name}",)
 
 

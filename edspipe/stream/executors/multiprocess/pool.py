@@ -6,33 +6,60 @@ the sentinels of the processes, so that a dead worker is seen at once.
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
+import os
+import socket
+import struct
+import sys
 import time
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from edspipe.errors import WorkerError
 from edspipe.stream.executors.multiprocess import worker as worker_module
-from edspipe.stream.executors.multiprocess.messages import READY, Result, Task, unpack_error
+from edspipe.stream.executors.multiprocess.messages import (
+    NOTHING,
+    READY,
+    Result,
+    Task,
+    unpack_error,
+)
+from edspipe.stream.hooks import Shared
 
 TASKS_PER_WORKER = 3
 """One that is computed, one that waits so that no worker idles, one on its way back."""
 START_TIMEOUT_S = 120.0
 """A worker imports torch, spaCy and transformers when it starts: seconds, on a slow disk more."""
+CHECK_EVERY_S = 0.2
+"""How late a worker that takes too long may be noticed."""
 STOP_TIMEOUT_S = 2.0
 """What a worker gets to end by itself."""
 
 
 @dataclass
 class Worker:
-    """A process, its pipe, and the tasks it has in hand."""
+    """A process, its pipe, and the tasks it has in hand.
+
+    Attributes:
+        name: As in `"worker 0"`.
+        process: The process.
+        connection: Our end of the pipe.
+        doing: A word of shared memory, in which the worker writes the number of its task.
+        tasks: What lies with the worker, by number; the documents, for errors.
+        num_shared: How many of the shared objects it has.
+        since: When it got its task, or was last heard of.
+        ready: Whether it has said that it is; before that it gets no task.
+    """
 
     name: str
     process: Any
     connection: Connection
+    doing: Any
     tasks: dict[int, str] = field(default_factory=dict)
+    num_shared: int = 0
     since: float = 0.0
     ready: bool = False
 
@@ -43,7 +70,7 @@ class Pool:
     Args:
         num_workers: How many.
         start_method: `"forkserver"`, `"spawn"` or `"fork"`.
-        shared: Objects that every worker gets once, as bytes.
+        shared: Objects that every worker gets once.
         plan: What the workers run, as bytes.
         timeout_s: Seconds that one task may take; None for no limit.
     """
@@ -52,30 +79,45 @@ class Pool:
         self,
         num_workers: int,
         start_method: str,
-        shared: list[bytes],
+        shared: Shared,
         plan: bytes,
         timeout_s: float | None,
     ) -> None:
+        self.shared = shared
         self.timeout_s = timeout_s
         self.results: dict[int, Result] = {}
         self.waiting: deque[tuple[Task, str]] = deque()
         self.workers: list[Worker] = []
-        context = multiprocessing.get_context(start_method)
+        self._owner = os.getpid()
+        context: Any = multiprocessing.get_context(start_method)
+        if start_method == "forkserver":
+            # Workers begin with what main has loaded of ours, and so with torch and spaCy if that
+            # needs them: 0.01 s instead of seconds. Once the server runs, this changes nothing.
+            ours = sorted(name for name in sys.modules if name.startswith("edspipe."))
+            context.set_forkserver_preload(["__main__", *ours])
         try:
             for i in range(num_workers):
                 self.workers.append(_start_worker(context, f"worker {i}"))
             for worker in self.workers:
-                self._send_plan(worker, shared, plan)
+                self._send(worker, self._unknown(worker))
+                self._send(worker, plan)
         except BaseException:
             self.close()
             raise
 
-    def _send_plan(self, worker: Worker, shared: list[bytes], plan: bytes) -> None:
+    def _send(self, worker: Worker, message: Any) -> None:
         try:
-            worker.connection.send(shared)
-            worker.connection.send_bytes(plan)
+            worker.connection.send(message)
         except (BrokenPipeError, ConnectionResetError):
             raise self._died(worker) from None
+        except BlockingIOError:
+            raise self._late(worker) from None
+
+    def _unknown(self, worker: Worker) -> list[bytes]:
+        """Return the shared objects that a worker does not have yet; it gets them now."""
+        packed = self.shared.packed(worker.num_shared)
+        worker.num_shared += len(packed)
+        return packed
 
     @property
     def capacity(self) -> int:
@@ -103,23 +145,21 @@ class Pool:
 
     def _dispatch(self) -> None:
         while self.waiting:
-            free = min(self.workers, key=lambda worker: len(worker.tasks))
-            if len(free.tasks) >= TASKS_PER_WORKER:
+            ready = [worker for worker in self.workers if worker.ready]
+            free = min(ready, key=lambda worker: len(worker.tasks), default=None)
+            if free is None or len(free.tasks) >= TASKS_PER_WORKER:
                 return
             task, names = self.waiting.popleft()
             if not free.tasks:
                 free.since = time.monotonic()
             free.tasks[task.number] = names
-            try:
-                free.connection.send(task)
-            except (BrokenPipeError, ConnectionResetError):
-                raise self._died(free) from None
+            self._send(free, replace(task, shared=self._unknown(free)))
 
     def _pump(self) -> None:
         """Wait until something happens, and take it in."""
         by_pipe = {worker.connection: worker for worker in self.workers}
         by_sentinel = {worker.process.sentinel: worker for worker in self.workers}
-        happened = wait([*by_pipe, *by_sentinel], timeout=1.0)
+        happened = wait([*by_pipe, *by_sentinel], timeout=CHECK_EVERY_S)
         for thing in happened:
             if thing in by_pipe:
                 self._receive(by_pipe[thing])
@@ -138,6 +178,7 @@ class Pool:
         worker.since = time.monotonic()
         if result.number == READY:
             worker.ready = True
+            _limit_sends(worker.connection, self.timeout_s)
             if result.error is not None:
                 raise unpack_error(result.error)
             return
@@ -147,18 +188,24 @@ class Pool:
     def _check_time(self) -> None:
         now = time.monotonic()
         for worker in self.workers:
-            limit = self.timeout_s if worker.ready else START_TIMEOUT_S
-            if limit is None or (worker.ready and not worker.tasks):
-                continue
-            if now - worker.since > limit:
-                doing = "its task" if worker.ready else "its start"
-                raise WorkerError(
-                    f"{worker.name} took longer than {limit:g} s for {doing}; "
-                    f"in flight: {self._in_flight(worker)}"
-                )
+            limit = self._limit(worker)
+            idle = worker.ready and not worker.tasks
+            if limit is not None and not idle and now - worker.since > limit:
+                raise self._late(worker)
+
+    def _limit(self, worker: Worker) -> float | None:
+        return self.timeout_s if worker.ready else START_TIMEOUT_S
+
+    def _late(self, worker: Worker) -> WorkerError:
+        doing = "its task" if worker.ready else "its start"
+        return WorkerError(
+            f"{worker.name} took longer than {self._limit(worker):g} s for {doing}; "
+            f"in flight: {self._in_flight(worker)}"
+        )
 
     def _in_flight(self, worker: Worker) -> str:
-        return next(iter(worker.tasks.values()), "no document")
+        oldest = next(iter(worker.tasks.values()), "no document")
+        return worker.tasks.get(worker.doing.value, oldest)
 
     def _died(self, worker: Worker) -> WorkerError:
         worker.process.join(STOP_TIMEOUT_S)
@@ -176,12 +223,16 @@ class Pool:
 
     def close(self) -> None:
         """End all workers: asked first, then terminated, then killed."""
+        if os.getpid() != self._owner:
+            return  # a forked child has a copy of this pool, and no say in it
         for worker in self.workers:
             try:
-                if worker.ready and not worker.tasks:
-                    worker.connection.send(None)
-                else:
+                if not worker.ready:
+                    worker.process.kill()  # it may still have the signal handlers of main
+                elif worker.tasks:
                     worker.process.terminate()
+                else:
+                    worker.connection.send(None)
             except (OSError, ValueError):
                 pass
         deadline = time.monotonic() + STOP_TIMEOUT_S
@@ -197,11 +248,25 @@ class Pool:
 
 def _start_worker(context: Any, name: str) -> Worker:
     ours, theirs = context.Pipe()
+    doing = context.RawValue(ctypes.c_longlong, NOTHING)
     process = context.Process(
-        target=worker_module.main, args=(theirs,), name=f"edspipe {name}", daemon=True
+        target=worker_module.main, args=(theirs, doing), name=f"edspipe {name}", daemon=True
     )
     try:
         process.start()
     finally:
         theirs.close()
-    return Worker(name, process, ours, since=time.monotonic())
+    _limit_sends(ours, START_TIMEOUT_S)
+    return Worker(name, process, ours, doing, since=time.monotonic())
+
+
+def _limit_sends(connection: Connection, timeout_s: float | None) -> None:
+    """Let a send fail with BlockingIOError when nothing is read for so long; None waits for ever.
+
+    A worker inside a C function that keeps the interpreter's lock (a regex) reads nothing, and a
+    send to a full pipe would then wait beyond every time limit.
+    """
+    whole, part = divmod(timeout_s or 0.0, 1.0)
+    limit = struct.pack("ll", int(whole), int(part * 1e6))
+    with socket.socket(fileno=os.dup(connection.fileno())) as pipe:
+        pipe.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)

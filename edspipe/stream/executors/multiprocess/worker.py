@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import os
 import queue
+import signal
 import threading
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from edspipe.errors import EdspipeError, WorkerError
 from edspipe.stream.executors.multiprocess.messages import (
+    NOTHING,
     READY,
     PackedItem,
     Result,
@@ -26,8 +29,16 @@ from edspipe.stream.ops.op import Run
 from edspipe.stream.plan import Segment
 
 
-def main(connection: Connection) -> None:
-    """Run until the main process says stop, or is gone."""
+def main(connection: Connection, doing: Any) -> None:
+    """Run until the main process says stop, or is gone.
+
+    Args:
+        connection: Our end of the pipe.
+        doing: A word of shared memory that holds the number of our task: should we die, the main
+            process knows of what.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process, which ends us
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
     results: queue.SimpleQueue[Result | None] = queue.SimpleQueue()
     shared = Shared()
@@ -36,23 +47,22 @@ def main(connection: Connection) -> None:
         for segment in segments.values():
             for op in segment.ops:
                 op.worker_init()
-        first = Result(READY)
     except BaseException as error:
-        segments, run = {}, None
-        first = Result(READY, error=pack_error(_start_error(error)))
+        connection.send(Result(READY, error=pack_error(_start_error(error))))
+        return
+    connection.send(Result(READY))
     threading.Thread(target=_receive, args=(connection, tasks), daemon=True).start()
     sender = threading.Thread(target=_send, args=(connection, results), daemon=True)
     sender.start()
-    results.put(first)
-    while run is not None and (task := tasks.get()) is not None:
+    while (task := tasks.get()) is not None:
+        doing.value = task.number
         results.put(_work(task, segments[task.segment], run, shared))
+        doing.value = NOTHING
     results.put(None)
     sender.join()
 
 
 def _start_error(error: BaseException) -> BaseException:
-    from edspipe.errors import EdspipeError, WorkerError
-
     if isinstance(error, EdspipeError):
         return error
     return WorkerError(
@@ -61,9 +71,13 @@ def _start_error(error: BaseException) -> BaseException:
 
 
 def _receive_plan(connection: Connection, shared: Shared) -> tuple[dict[int, Segment], Run]:
-    for number, data in enumerate(connection.recv()):
-        shared.keep(number, loads(data, shared))
-    return loads(connection.recv_bytes(), shared)
+    _take_shared(connection.recv(), shared)
+    return loads(connection.recv(), shared)
+
+
+def _take_shared(objects: list[bytes], shared: Shared) -> None:
+    for data in objects:
+        shared.keep(loads(data, shared))
 
 
 def _receive(connection: Connection, tasks: queue.SimpleQueue[Task | None]) -> None:
@@ -91,10 +105,17 @@ def _send(connection: Connection, results: queue.SimpleQueue[Result | None]) -> 
 
 def _work(task: Task, segment: Segment, run: Run, shared: Shared) -> Result:
     run.counts.clear()
+    items: list[Item] = []
+    done: list[PackedItem] = []
     try:
-        items = [Item(loads(item.data, shared), *item.place) for item in task.items]
-        done = segment.apply(items, run)
-        packed = [PackedItem(item.place, dumps(item.value, shared)) for item in done]
-        return Result(task.number, packed, dict(run.counts))
+        _take_shared(task.shared, shared)
+        for packed in task.items:
+            item = Item(None, *packed.place)
+            with run.guard(segment.stage, [item]):
+                items.append(item._replace(value=loads(packed.data, shared)))
+        for item in segment.apply(items, run):
+            with run.guard(segment.stage, [item]):
+                done.append(PackedItem(item.place, dumps(item.value, shared)))
+        return Result(task.number, done, dict(run.counts))
     except BaseException as error:
-        return Result(task.number, counts=dict(run.counts), error=pack_error(error))
+        return Result(task.number, error=pack_error(error))
