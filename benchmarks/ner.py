@@ -58,7 +58,9 @@ def run(args: argparse.Namespace, model: str, seed: int) -> dict[str, float]:
     nlp = build(model)
     groups = ["ents", "gold-ner"]
     train_data = (
-        edspipe.data.read_standoff(args.corpus / "train", tokenizer=nlp.tokenizer, span_setter=groups)
+        edspipe.data.read_standoff(
+            args.corpus / "train", tokenizer=nlp.tokenizer, span_setter=groups
+        )
         .map(eds.split(regex="\n\n"))
         .map_batches(skip_empty)
     )

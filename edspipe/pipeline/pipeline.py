@@ -397,7 +397,7 @@ def _make_tokenizer(lang: str, vocab: Vocab | None) -> tuple[Vocab, Any]:
 
 def _read(config: Mapping[str, Any] | str | Path) -> Any:
     if isinstance(config, Mapping):
-        return config if isinstance(config, Config) else Config(config)
+        return config if isinstance(config, Config) else Config(dict(config))
     return parse_yaml(str(config)) if _is_yaml(config) else read_config(config)
 
 

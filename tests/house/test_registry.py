@@ -42,7 +42,7 @@ def _group_and_name(call: ast.expr) -> tuple[str, str] | None:
     if not (isinstance(call, ast.Call) and call.args and isinstance(call.args[0], ast.Constant)):
         return None
     what = ast.unparse(call.func)
-    name = call.args[0].value
+    name = str(call.args[0].value)
     if what == "Language.factory":
         return "spacy_factories", name
     owner, _, verb = what.rpartition(".")

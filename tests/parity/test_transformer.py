@@ -66,11 +66,7 @@ def reference(encoder: Path, doc, window: int, stride: int, empty: float, layer=
     rows = []
     for token in doc:
         begin, end = token.idx, token.idx + len(token)
-        own = [
-            best[i][1]
-            for i, (b, e) in enumerate(offsets)
-            if b < end and begin < e and e > b
-        ]
+        own = [best[i][1] for i, (b, e) in enumerate(offsets) if b < end and begin < e and e > b]
         size = model.config.hidden_size
         rows.append(torch.stack(own).mean(0) if own else torch.full((size,), empty))
     return torch.stack(rows) if rows else torch.zeros(0, model.config.hidden_size)
@@ -93,7 +89,9 @@ def test_documents_do_not_depend_on_their_batch(encoder):
     assert together.shape == (int(lengths.sum()), pipe.output_size)
 
 
-@pytest.mark.parametrize(("layers", "mode"), [((-1, -2), "mean"), ((0, 2), "concat"), ((1,), "mean")])
+@pytest.mark.parametrize(
+    ("layers", "mode"), [((-1, -2), "mean"), ((0, 2), "concat"), ((1,), "mean")]
+)
 def test_layers_are_pooled_as_the_hidden_states_say(encoder, layers, mode):
     nlp, pipe = build(encoder, layers=list(layers), layer_pooling=mode)
     text = TEXTS[3]
@@ -131,7 +129,9 @@ def test_contexts_are_read_apart(encoder):
         _, first, _ = run(nlp, pipe, [doc[:2].text_with_ws])
         _, second, _ = run(nlp, pipe, [doc[2:].text_with_ws])
     assert parts["lengths"].tolist() == [2, 2]
-    torch.testing.assert_close(parts["embeddings"], torch.cat([first, second]), atol=2e-5, rtol=1e-4)
+    torch.testing.assert_close(
+        parts["embeddings"], torch.cat([first, second]), atol=2e-5, rtol=1e-4
+    )
 
 
 def test_training_without_overlap_reads_each_piece_once(encoder):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -101,7 +102,7 @@ def test_the_config_written_to_disk_builds_it_again(
         assert edspipe.load(tmp_path / name).config == tiny_nlp.config
 
 
-@pytest.mark.parametrize("config", [dict, lambda config: config["nlp"]])
+@pytest.mark.parametrize("config", [dict, MappingProxyType, lambda config: config["nlp"]])
 def test_a_config_may_be_a_plain_dict_or_the_block_alone(
     tiny_nlp: edspipe.Pipeline, config: Callable[[Any], Any]
 ) -> None:

@@ -32,6 +32,7 @@ def notes(count: int) -> list[dict]:
 
 # ---- reading -----------------------------------------------------------------------------------
 
+
 def test_lines_are_records(tmp_path):
     path = write_lines(tmp_path / "a.jsonl", *map(json.dumps, notes(3)))
     assert list(read_json(path)) == notes(3)
@@ -114,14 +115,10 @@ def test_reading_can_loop_and_shuffle(tmp_path):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        pytest.param(
-            b'{"a": 1',
-            r"not valid JSON at column 8 \(Expecting ',' delimiter\)"
-        ),
+        pytest.param(b'{"a": 1', r"not valid JSON at column 8 \(Expecting ',' delimiter\)"),
         (b"<<<<<<< HEAD", "not valid JSON at column 1 .Expecting value."),
         pytest.param(
-            b'{"a": "M. Dupont',
-            r"not valid JSON at column 7 \(Unterminated string starting at\)"
+            b'{"a": "M. Dupont', r"not valid JSON at column 7 \(Unterminated string starting at\)"
         ),
         (b'["M. Dupont"]', r"expected a JSON object \(a record\), got a list"),
         (b'"M. Dupont"', r"expected a JSON object \(a record\), got a str"),

@@ -46,6 +46,7 @@ def annotated() -> Doc:
 
 # ---- where parts begin -------------------------------------------------------------------------
 
+
 @pytest.mark.parametrize(
     ("text", "regex", "expected"),
     [

@@ -101,8 +101,7 @@ class Transformer(WordEmbedding):
     def _check_window(self) -> None:
         if min(self.stride, self.window) < 1:
             raise ConfigError(
-                f"{self.name}: window and stride are 1 or more, "
-                f"got {self.window} and {self.stride}"
+                f"{self.name}: window and stride are 1 or more, got {self.window} and {self.stride}"
             )
         if self.stride > self.window:
             logger.warning(
