@@ -1,7 +1,8 @@
-"""Exact F1 of the tutorial's loop on a corpus in brat format, over a few seeds.
+r"""Exact F1 of the tutorial's loop on a corpus in brat format, over a few seeds.
 
-    python benchmarks/ner.py DATA/ncbi_disease                          random two-layer BERT
-    python benchmarks/ner.py DATA/ncbi_disease --encoder minilm --steps 400 --batch-size 1024 --lr 2e-4
+    python benchmarks/ner.py DATA/ncbi_disease
+    python benchmarks/ner.py DATA/ncbi_disease --encoder minilm \
+        --steps 400 --batch-size 1024 --lr 2e-4
 
 `DATA/<corpus>` holds `train/` and `dev/`. The random encoder (hidden size 128, WordPiece learned
 from the training texts) is made on the spot; `minilm` is the folder of the package
@@ -136,7 +137,8 @@ def main() -> None:
             scores.append(result["f"])
             print(
                 f"seed {seed}: exact micro F1 {result['f']:.4f}, {result['seconds']:.0f} s, "
-                f"training {result['train']:,.0f} pieces/s, inference {result['infer']:,.0f} words/s",
+                f"training {result['train']:,.0f} pieces/s, "
+                f"inference {result['infer']:,.0f} words/s",
                 flush=True,
             )
     print(f"mean {statistics.mean(scores):.4f}, min {min(scores):.4f}, max {max(scores):.4f}")

@@ -44,13 +44,30 @@ class Settings:
     seed: int | None = None
     debug_show_text: bool = False
 
-    def updated(self, **changes: Any) -> Settings:
+    def updated(
+        self, *, autocast: bool | None = None, num_gpu_workers: int | None = None, **changes: Any
+    ) -> Settings:
         """Return settings with some values changed; None leaves a value as it is.
+
+        Args:
+            autocast: Another way to say `precision`: True is `"auto"`, False is `"fp32"`.
+            num_gpu_workers: 0 only: models run on the device of the pipeline, in this process.
+            **changes: Settings by name.
 
         Raises:
             TypeError: A setting does not exist.
             ValueError: A value is not one of those allowed.
         """
+        if num_gpu_workers:
+            raise ValueError(
+                f"num_gpu_workers is 0, got {num_gpu_workers}: models run in this process, on the "
+                "device of the pipeline (nlp.to('cuda')), fed by num_cpu_workers"
+            )
+        if autocast is not None:
+            precision = "auto" if autocast else "fp32"
+            given = changes.setdefault("precision", precision)
+            if given != precision:
+                raise ValueError(f"autocast={autocast} and precision={given!r} differ")
         known = [field.name for field in fields(self)]
         for key in changes:
             if key not in known:

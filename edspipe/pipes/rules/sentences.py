@@ -20,7 +20,8 @@ class Sentences:
 
     A sentence ends at a mark (`.`, `!`, `?` ...), and at a line break where the next line begins
     with a capital, a digit or a bullet. An abbreviation's full stop does not end one where the next
-    word is in lower case, nor does the point inside a number. It writes `token.is_sent_start` on every token.
+    word is in lower case, nor does the point inside a number. It writes `token.is_sent_start` on
+    every token.
 
     Args:
         nlp: The pipeline; not used.

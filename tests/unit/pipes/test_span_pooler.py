@@ -47,7 +47,7 @@ def test_spans_are_found_in_their_contexts(build):
 def test_a_span_outside_all_contexts_is_named(build):
     nlp, pooler = build("mean")
     doc = nlp.make_doc("fièvre et toux")
-    with pytest.raises(ValueError, match="span of words 1 to 3 .* lies in none of the 1 contexts"):
+    with pytest.raises(ValueError, match=r"span of words 1 to 3 .* lies in none of the 1 contexts"):
         pooler.preprocess(doc, spans=[doc[1:3]], contexts=[doc[0:2]])
 
 

@@ -81,7 +81,7 @@ def test_a_residual_of_another_size_is_refused(encoder_dir):
 
 
 def test_an_unknown_activation_is_refused(encoder_dir):
-    with pytest.raises(ConfigError, match="activation: expected one of relu, .*, got 'swish2'"):
+    with pytest.raises(ConfigError, match=r"activation: expected one of relu, .*, got 'swish2'"):
         build(encoder_dir, activation="swish2")
 
 

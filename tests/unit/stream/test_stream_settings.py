@@ -63,3 +63,19 @@ def test_an_unknown_setting_is_refused_with_the_nearest():
 def test_a_value_that_is_not_allowed_is_refused(settings, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         Stream.from_items([]).set_processing(**settings)
+
+
+@pytest.mark.parametrize(("autocast", "precision"), [(True, "auto"), (False, "fp32")])
+def test_autocast_is_another_word_for_precision(autocast, precision):
+    assert Settings(precision="bf16").updated(autocast=autocast).precision == precision
+
+
+def test_autocast_and_precision_must_agree():
+    with pytest.raises(ValueError, match="autocast=False and precision='bf16' differ"):
+        Settings().updated(autocast=False, precision="bf16")
+
+
+def test_models_run_in_this_process():
+    assert Settings().updated(num_gpu_workers=0) == Settings()
+    with pytest.raises(ValueError, match=r"num_gpu_workers is 0, got 1: .*nlp.to\('cuda'\)"):
+        Settings().updated(num_gpu_workers=1)
