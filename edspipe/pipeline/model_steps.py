@@ -14,6 +14,7 @@ from spacy.tokens import Doc
 
 from edspipe.nested import iter_dicts
 from edspipe.pipeline.batch_cache import cache_scope
+from edspipe.pipeline.pipe_list import PipeList
 
 if TYPE_CHECKING:
     import torch
@@ -24,12 +25,15 @@ if TYPE_CHECKING:
 class ModelSteps:
     """What a Pipeline does with its trainable pipes; mixed into `Pipeline`."""
 
-    pipes: Any
+    pipes: PipeList
+    disabled: frozenset[str]
     tokenizer: Any
 
     def torch_components(self) -> Iterator[tuple[str, TorchComponent]]:
-        """Yield (name, component) for the trainable pipes that are switched on."""
-        raise AssertionError("Pipeline says which")
+        """Yield (name, component) for the trainable pipes that are switched on, in order."""
+        for name, pipe in self.all_torch_components():
+            if name not in self.disabled:
+                yield name, pipe
 
     # ---- training --------------------------------------------------------------------------
 
