@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterator
 from typing import Any, Protocol
 
+from loguru import logger
 from tqdm import tqdm
 
 from edspipe.stream.markers import Event, Item
@@ -41,6 +42,10 @@ class Executor(Protocol):
 
     def close(self) -> None:
         """Leave nothing behind; may be called twice."""
+
+
+EXPECTED = ("read", "filtered", "delivered")
+"""What is counted in every run; any other count is worth a line at its end."""
 
 
 def draw_seed() -> int:
@@ -85,12 +90,20 @@ class StreamIterator:
             raise
         if item is None:
             self.close()
+            self._report()
             raise StopIteration
         self.run.counts["delivered"] += 1
         self.epoch = item.epoch
         if self._bar is not None:
             self._bar.update()
         return item.value
+
+    def _report(self) -> None:
+        """Log what was odd, e.g. how many entities were widened to whole words."""
+        odd = {name: n for name, n in self.run.counts.items() if n and name not in EXPECTED}
+        if odd:
+            shown = ", ".join(f"{name} {n:,}" for name, n in sorted(odd.items()))
+            logger.info("of {:,} items read: {}", self.run.counts["read"], shown)
 
     def _next_item(self) -> Item | None:
         if self._events is None:

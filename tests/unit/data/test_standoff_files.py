@@ -20,6 +20,7 @@ from edspipe.data.standoff.files import (
     read_records,
 )
 from edspipe.data.standoff.report import ReadReport, WriteReport
+from edspipe.data.standoff.streams import read_standoff
 from edspipe.data.standoff.writer import StandoffWriter, write_record
 from edspipe.doc.tokenizer import EdsTokenizer
 from edspipe.errors import DataError
@@ -404,3 +405,12 @@ def test_a_real_corpus_goes_through_docs_and_back_byte_for_byte(tmp_path, corpus
         for name in (document.txt, *document.anns):
             again = tmp_path / "out" / os.path.relpath(name, Path(root, corpus))
             assert again.read_bytes() == Path(name).read_bytes()
+
+
+def test_what_was_odd_is_reported_at_the_end_of_a_stream(tmp_path, log):
+    folder = write_files(tmp_path / "in", {"d.txt": "diabete", "d.ann": "T1\tX 3 7\tbete\n"})
+    stream = read_standoff(folder)
+    iterator = iter(stream)
+    assert [str(ent) for doc in iterator for ent in doc.ents] == ["diabete"]
+    assert iterator.counts["snapped"] == 1
+    assert log == ["INFO of 1 items read: snapped 1"]
