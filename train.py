@@ -7,7 +7,6 @@ python train.py --config configs/demo.yml --nlp.components.ner.window=40 --seed 
 from __future__ import annotations
 
 from copy import deepcopy
-from itertools import count
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -80,11 +79,12 @@ def train(
     )
     optimizer = torch.optim.AdamW(params=nlp.parameters(), lr=lr)
     metric = NerExactMetric(span_getter=nlp.pipes.ner.target_span_getter)
+    result: dict[str, Any] = {}
     scores: dict[str, Any] = {}
     nlp.train(True)
 
     with tqdm(total=max_steps, desc="training", unit="step", dynamic_ncols=True) as bar, batches:
-        for step in count(1):
+        for step in range(1, max_steps + 1):
             batch = next(batches)
             optimizer.zero_grad()
             with nlp.cache():
@@ -104,8 +104,6 @@ def train(
                     f"recall {scores['r']:.3f}  F1 {scores['f']:.3f}  "
                     f"{perf_counter() - start:.0f} s"
                 )
-            if step >= max_steps:
-                break
 
     nlp.to_disk(output_dir)
     print(scores_table(result))
