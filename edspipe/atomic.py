@@ -17,13 +17,11 @@ Linux, or on some network file systems) one of them may fail, and the other one 
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import fcntl
 import os
 import re
 import secrets
-import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -32,56 +30,13 @@ from typing import Any, BinaryIO
 
 from loguru import logger
 
+from edspipe.filesystem import FileSystem as FileSystem
+from edspipe.filesystem import explaining_no_room
 from edspipe.manifest import MANIFEST as MANIFEST
 from edspipe.manifest import describe_folder, to_json
 from edspipe.manifest import verify_manifest as verify_manifest
 
-_NO_ROOM = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
-_NOT_SUPPORTED = (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM)
-_AT_FDCWD = -100  # "relative to the current folder", from Linux's fcntl.h
-_RENAME_EXCHANGE = 2  # from Linux's fs.h
 _IN_USE: set[Path] = set()  # what the threads of this process are staging
-
-
-class FileSystem:
-    """Every operation that changes the disk, so that tests can fail or record any one of them."""
-
-    mkdir = staticmethod(os.mkdir)
-    chmod = staticmethod(os.chmod)
-    rename = staticmethod(os.replace)
-    unlink = staticmethod(os.unlink)
-    rmdir = staticmethod(os.rmdir)
-
-    def open(self, path: Path) -> BinaryIO:
-        """Create a file, which must not exist, with the permissions of the umask."""
-        return open(path, "xb")
-
-    def fsync(self, path: Path) -> None:
-        """Force the bytes of a file, or the names in a folder, to the disk."""
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        except OSError as error:
-            # some network file systems cannot sync a folder, and say so with EINVAL
-            if error.errno != errno.EINVAL or not path.is_dir():
-                raise
-        finally:
-            os.close(descriptor)
-
-    def exchange(self, one: Path, other: Path) -> bool:
-        """Swap two names in one instant; False where the system has no such call."""
-        renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
-        if renameat2 is None:
-            return False
-        here, there = os.fsencode(one), os.fsencode(other)
-        if renameat2(_AT_FDCWD, here, _AT_FDCWD, there, _RENAME_EXCHANGE) == 0:
-            return True
-        code = ctypes.get_errno()
-        if code in _NOT_SUPPORTED:
-            return False
-        raise OSError(code, os.strerror(code), str(one), None, str(other))
-
-
 FS = FileSystem()
 
 
@@ -105,10 +60,8 @@ def write_file(target: Path) -> Iterator[BinaryIO]:
         IsADirectoryError: The target is a folder.
         OSError: The bytes did not fit; the message names the path and the space left, in bytes.
     """
-    target = _absolute(target)
-    if target.is_dir() and not target.is_symlink():
-        text = "expected the path of a file, and found a folder there; choose another name"
-        raise IsADirectoryError(errno.EISDIR, text, str(target))
+    target = absolute(target)
+    check_no_folder(target)
     with _staging(target) as temporary:
         handle = FS.open(temporary)
         try:
@@ -165,16 +118,15 @@ def write_folder(target: Path, *, overwrite: bool = True) -> Iterator[Path]:
         ValueError: The target cannot be replaced: it is a mount point, or we work inside it.
         OSError: The files did not fit; the message names the path and the space left, in bytes.
     """
-    target = _absolute(target)
-    _rename_back(target, _previous(target))  # a swap that a kill cut in two
-    _check_replaceable(target, overwrite)
+    target = absolute(target)
+    check_replaceable(target, overwrite)
     with _staging(target) as staging:
         FS.mkdir(staging)
         with _claimed(staging, target):
             yield staging
             write_manifest(staging)
             _fsync_tree(staging)
-            _put_in_place(staging, target, overwrite)
+            put_in_place(staging, target, overwrite)
 
 
 def write_manifest(folder: Path) -> None:
@@ -206,7 +158,7 @@ def find_folder(target: Path) -> Path:
 
 def remove_leftovers(target: Path) -> None:
     """Delete what killed saves to this target left beside it; live ones are not touched."""
-    target = _absolute(target)
+    target = absolute(target)
     pattern = re.compile(rf"\.{re.escape(target.name)}\.edspipe-([1-9]\d{{0,8}})-[0-9a-f]+")
     names = sorted(os.listdir(target.parent)) if target.parent.is_dir() else []
     found = [
@@ -220,7 +172,7 @@ def remove_leftovers(target: Path) -> None:
         # a save that was killed after its swap had not yet forced the swap to the disk
         FS.fsync(target.parent)
     for path in stale:
-        _discard(path)
+        discard(path)
     if finished:
         _retire_previous(target, _staging_name(target))
 
@@ -234,17 +186,13 @@ def _staging(target: Path) -> Iterator[Path]:
     staging = _staging_name(target)
     _IN_USE.add(staging)
     try:
-        _make_parents(target.parent)
-        remove_leftovers(target)
-        yield staging
-    except Exception as error:
-        code = _error_code(error)
-        if code not in _NO_ROOM:
-            raise
-        raise OSError(code, _no_room(target, code)) from error
+        with explaining_no_room(target):
+            make_parents(target.parent)
+            remove_leftovers(target)
+            yield staging
     finally:
         try:
-            _discard(staging)
+            discard(staging)
         finally:
             _IN_USE.discard(staging)
 
@@ -254,15 +202,26 @@ def _claimed(staging: Path, target: Path) -> Iterator[None]:
     """Hold the lock of what is staged, and give it the target's permissions: private stays so."""
     with ExitStack() as stack:
         with suppress(OSError):  # some network file systems have no locks
-            stack.callback(os.close, _lock(staging))
-        if target.exists() and not target.is_symlink():
-            mode = stat.S_IMODE(target.stat().st_mode)
-            FS.chmod(staging, mode | (stat.S_IRWXU if target.is_dir() else stat.S_IRUSR))
+            stack.callback(os.close, lock(staging))
+        take_permissions(staging, target)
         yield
 
 
-def _put_in_place(staging: Path, target: Path, overwrite: bool) -> None:
-    """Swap; afterwards what was at the target, if anything, has the name of the staging."""
+def take_permissions(staging: Path, target: Path) -> None:
+    """Give what is staged the permissions of the target, if there is one: private stays so."""
+    if target.exists() and not target.is_symlink():
+        mode = stat.S_IMODE(target.stat().st_mode)
+        FS.chmod(staging, mode | (stat.S_IRWXU if target.is_dir() else stat.S_IRUSR))
+
+
+def put_in_place(staging: Path, target: Path, overwrite: bool) -> None:
+    """Swap a folder, all of it on the disk, with the target, if there is one.
+
+    Afterwards what was at the target has the name of the staging, which is on the same disk.
+
+    Raises:
+        FileExistsError: A folder with content is there, and `overwrite` is False.
+    """
     with ExitStack() as undo:
         undo.callback(_rename_back, staging, target)
         if (overwrite and os.path.lexists(target)) or not _rename_onto_nothing(staging, target):
@@ -309,10 +268,11 @@ def _retire_previous(target: Path, staging: Path) -> None:
     if previous.is_dir():
         with _only_warning(previous):
             FS.rename(previous, staging)
-        _discard(staging)
+        discard(staging)
 
 
-def _discard(path: Path) -> None:
+def discard(path: Path) -> None:
+    """Delete a file or a folder; where that fails, say so and go on."""
     if os.path.lexists(path):
         with _only_warning(path):
             _delete(path)
@@ -337,8 +297,15 @@ def _delete(path: Path) -> None:
         FS.unlink(path)
 
 
-def _lock(path: Path) -> int:
-    """Lock what is staged, as a pid means nothing to a container that shares the disk."""
+def lock(path: Path) -> int:
+    """Lock what is staged, as a pid means nothing to a container that shares the disk.
+
+    Returns:
+        A descriptor; closing it opens the lock.
+
+    Raises:
+        BlockingIOError: Somebody else holds the lock.
+    """
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -354,7 +321,7 @@ def _is_stale(staging: Path, pid: int) -> bool:
     if staging in _IN_USE or (not ours and _is_alive(pid)):
         return False
     try:
-        os.close(_lock(staging))
+        os.close(lock(staging))
     except BlockingIOError:
         return False
     except OSError:
@@ -372,6 +339,12 @@ def _is_alive(pid: int) -> bool:
     return True
 
 
+def sync_tree(folder: Path) -> None:
+    """Force a folder of any number of files to the disk, at once where the system can."""
+    if not FS.syncfs(folder):
+        _fsync_tree(folder)
+
+
 def _fsync_tree(folder: Path) -> None:
     for path in sorted(folder.iterdir()):
         if path.is_dir():
@@ -381,9 +354,10 @@ def _fsync_tree(folder: Path) -> None:
     FS.fsync(folder)
 
 
-def _make_parents(folder: Path) -> None:
+def make_parents(folder: Path) -> None:
+    """Make a folder, and those above it, whose names survive a loss of power."""
     if not folder.exists():
-        _make_parents(folder.parent)
+        make_parents(folder.parent)
         with suppress(FileExistsError):  # another process was faster
             FS.mkdir(folder)
         FS.fsync(folder.parent)
@@ -392,7 +366,26 @@ def _make_parents(folder: Path) -> None:
 # Checks and names
 
 
-def _check_replaceable(target: Path, overwrite: bool) -> None:
+def check_no_folder(target: Path) -> None:
+    """Refuse to replace a folder by a file.
+
+    Raises:
+        IsADirectoryError: There is a folder.
+    """
+    if target.is_dir() and not target.is_symlink():
+        text = "expected the path of a file, and found a folder there; choose another name"
+        raise IsADirectoryError(errno.EISDIR, text, str(target))
+
+
+def check_replaceable(target: Path, overwrite: bool) -> None:
+    """Refuse to replace what is no folder, or must stay; complete a swap that a kill cut in two.
+
+    Raises:
+        FileExistsError: The target is not empty, and `overwrite` is False.
+        NotADirectoryError: The target is a file.
+        ValueError: The target is a mount point, or we work inside it.
+    """
+    _rename_back(target, _previous(target))
     if os.path.lexists(target) and not target.is_dir():
         text = "expected the path of a folder, and found a file there; choose another name"
         raise NotADirectoryError(errno.ENOTDIR, text, str(target))
@@ -415,22 +408,7 @@ def _occupied(target: Path) -> FileExistsError:
     return FileExistsError(errno.EEXIST, text, str(target))
 
 
-def _error_code(error: Exception) -> int:
-    """Return the system's error number, which libraries in Rust only write in their message."""
-    if isinstance(error, OSError):
-        return error.errno or 0
-    said = re.search(r"\(os error (\d+)\)", str(error))
-    return int(said[1]) if said else 0
-
-
-def _no_room(target: Path, code: int) -> str:
-    there = next(folder for folder in target.parents if folder.exists())
-    free = shutil.disk_usage(there).free
-    cure = "Free some space, or raise the limit (quota, ulimit -f), and save again"
-    return f"{target}: not saved ({os.strerror(code)}), {free} bytes are free there. {cure}"
-
-
-def _absolute(target: Path) -> Path:
+def absolute(target: Path) -> Path:
     """Return a path that still holds after a `chdir`."""
     target = Path(target)
     if target.name in ("", ".."):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -132,6 +132,33 @@ def _digest(path: Path) -> str:
 
 def _open_no_follow(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW)
+
+
+def manifest_chunks(files: Callable[[], Iterable[tuple[str, int, str]]]) -> Iterator[bytes]:
+    """Yield a manifest piece by piece, for folders of more files than should be in memory.
+
+    Args:
+        files: Returns the name, the size and the sha256 of each file; called twice.
+    """
+    digest = hashlib.sha256()
+    for chunk in _list_chunks(files(), ""):
+        digest.update(chunk)
+    digest.update(b"\n")
+    head = f'{{\n  "format": 1,\n  "sha256": "{digest.hexdigest()}",\n  "files": '
+    yield head.encode("ascii")
+    yield from _list_chunks(files(), "  ")
+    yield b"\n}\n"
+
+
+def _list_chunks(files: Iterable[tuple[str, int, str]], margin: str) -> Iterator[bytes]:
+    """Yield the bytes of `to_json` of the list of files, without the newline at the end."""
+    separator = "{"
+    for name, size, sha256 in files:
+        quoted = json.dumps(name, ensure_ascii=False)
+        values = f'{margin}    "size": {size},\n{margin}    "sha256": "{sha256}"\n{margin}  }}'
+        yield f"{separator}\n{margin}  {quoted}: {{\n{values}".encode()
+        separator = ","
+    yield b"{}" if separator == "{" else f"\n{margin}}}".encode()
 
 
 def _with_own_digest(files: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 The model of the disk is the weakest one that POSIX allows (as in ALICE, Pillai et al., OSDI 2014):
 until a file is synced, its bytes may be missing, cut, or zeros; until a folder is synced, each
 change of its names may be there or not, in any combination. One rename, or one exchange, within
-a folder is indivisible.
+a folder is indivisible; one between two folders is a change of each.
 """
 
 from __future__ import annotations
@@ -20,8 +20,12 @@ from typing import Any, cast
 
 from edspipe.atomic import FileSystem
 
-OPERATIONS = ("open", "mkdir", "chmod", "rename", "unlink", "rmdir", "fsync", "exchange")
+OPERATIONS = (
+    *("open", "reopen", "mkdir", "chmod", "rename", "unlink", "rmdir", "fsync", "syncfs"),
+    "exchange",
+)
 CRASHED, FINISHED = 77, 0  # exit codes of a child
+EVERYTHING = -1  # the inode of a sync of the whole disk
 MAX_SUBSETS_OF = 8  # pending changes of which every subset is tried: 256 subsets
 
 Tree = dict[str, bytes | None]  # relative path -> bytes, None for a folder
@@ -37,8 +41,8 @@ class WatchedFileSystem(FileSystem):
     Syncs are counted but not done, as they take long and nobody pulls the plug of the real disk.
     """
 
-    def __init__(self, has_exchange: bool = True) -> None:
-        self.has_exchange = has_exchange
+    def __init__(self, has_exchange: bool = True, has_syncfs: bool = True) -> None:
+        self.has_exchange, self.has_syncfs = has_exchange, has_syncfs
         for name in OPERATIONS:
             setattr(self, name, partial(self._perform, name))
 
@@ -49,13 +53,15 @@ class WatchedFileSystem(FileSystem):
         """Look at an operation that was done."""
 
     def _perform(self, name: str, *args: Any) -> Any:
-        if name == "exchange" and not self.has_exchange:
+        if (name == "exchange" and not self.has_exchange) or (
+            name == "syncfs" and not self.has_syncfs
+        ):
             return False
         self.before(name, *args)
-        if name == "open":
-            result: Any = io.BufferedWriter(_WatchedRaw(args[0], self))
-        elif name == "fsync":
-            result = os.stat(args[0]) and None
+        if name in ("open", "reopen"):
+            result: Any = io.BufferedWriter(_WatchedRaw(*args, fs=self))
+        elif name in ("fsync", "syncfs"):
+            result = os.stat(args[0]) and name == "syncfs"
         else:
             result = getattr(FileSystem(), name)(*args)
         self.after(name, *args)
@@ -63,9 +69,12 @@ class WatchedFileSystem(FileSystem):
 
 
 class _WatchedRaw(io.FileIO):
-    def __init__(self, path: Path, fs: WatchedFileSystem) -> None:
-        super().__init__(path, "xb")
+    def __init__(self, path: Path, size: int | None = None, *, fs: WatchedFileSystem) -> None:
+        super().__init__(path, "xb" if size is None else "r+b")
         self.path, self.fs = path, fs
+        if size is not None:
+            self.truncate(size)
+            self.seek(size)
 
     def write(self, data: Any) -> int:
         data = bytes(data)
@@ -83,8 +92,9 @@ class FaultyFileSystem(WatchedFileSystem):
         is_due: Callable[[int, str], bool],
         strike: Callable[[], None],
         has_exchange: bool = True,
+        has_syncfs: bool = True,
     ) -> None:
-        super().__init__(has_exchange)
+        super().__init__(has_exchange, has_syncfs)
         self.is_due, self.strike = is_due, strike
         self.count = 0
         self.done: list[str] = []
@@ -159,11 +169,12 @@ class Disk:
 
 @dataclass(frozen=True)
 class Change:
-    """One line of the log: names set in a folder, bytes added to a file, or a sync of either."""
+    """One line of the log: names set in a folder, bytes added to a file or cut, or a sync."""
 
     inode: int
     names: tuple[tuple[str, int | None], ...] = ()
     data: bytes = b""
+    cut_at: int | None = None
     is_sync: bool = False
 
 
@@ -181,8 +192,9 @@ class RecordingFileSystem(WatchedFileSystem):
         root: Path,
         has_exchange: bool = True,
         syncs: Callable[[Path], bool] = lambda path: True,
+        has_syncfs: bool = True,
     ) -> None:
-        super().__init__(has_exchange)
+        super().__init__(has_exchange, has_syncfs)
         self.root, self.syncs = root, syncs
         self.start, self.log = Disk(), list[Change]()
         self.numbers = itertools.count(1)
@@ -214,14 +226,20 @@ class RecordingFileSystem(WatchedFileSystem):
             self._set({paths[0]: inodes[1], paths[1]: inodes[0]})
         elif name == "write":
             self.log.append(Change(cast(int, inodes[0]), data=args[1]))
+        elif name == "reopen":
+            self.log.append(Change(cast(int, inodes[0]), cut_at=args[1]))
         elif name == "fsync" and self.syncs(args[0]):
             self.log.append(Change(cast(int, inodes[0]), is_sync=True))
+        elif name == "syncfs" and self.syncs(args[0]):
+            self.log.append(Change(EVERYTHING, is_sync=True))
 
     def _set(self, names: dict[str, int | None]) -> None:
-        """Log new owners of names, which are all in one folder, and move what lies below."""
-        parent = os.path.dirname(next(iter(names))) or "."
-        bases = tuple((os.path.basename(path), inode) for path, inode in names.items())
-        self.log.append(Change(self.volatile[parent], names=bases))
+        """Log new owners of names, and move what lies below them."""
+        parents = dict.fromkeys(os.path.dirname(path) or "." for path in names)
+        for parent in parents:
+            here = [path for path in names if (os.path.dirname(path) or ".") == parent]
+            bases = tuple((os.path.basename(path), names[path]) for path in here)
+            self.log.append(Change(self.volatile[parent], names=bases))
         old = self.volatile
         moved = {inode: path for path, inode in names.items()}
         self.volatile = {}
@@ -256,6 +274,12 @@ def _disks_after(start: Disk, log: list[Change]) -> Iterator[Disk]:
     for change in log:
         if change.data:
             written[change.inode] += change.data
+        elif change.cut_at is not None:
+            written[change.inode] = written[change.inode][: change.cut_at]
+        elif change.inode == EVERYTHING:
+            synced.files |= written
+            _apply(synced, pending)
+            pending = []
         elif not change.is_sync:
             pending.append(change)
         elif change.inode in written:

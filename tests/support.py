@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -117,3 +119,33 @@ def gold_docs(nlp: edspipe.Pipeline, texts: tuple[str, ...] = TEXTS) -> list[Doc
 def found_spans(docs: Any) -> list[list[tuple[int, int, str]]]:
     """Return the predictions in `gold-ner` as (start, end, label), document by document."""
     return [[(s.start, s.end, s.label_) for s in doc.spans["gold-ner"]] for doc in docs]
+
+
+def assert_resumes(make_stream: Any, limit: int | None = None) -> list[Any]:
+    """Save before every element of a stream, restore, and compare what comes after.
+
+    Args:
+        make_stream: Returns the stream; called for every position, as another process would.
+        limit: Elements to look at, for a stream that loops.
+
+    Returns:
+        The elements.
+    """
+    iterator = iter(make_stream())
+    states, elements = [_through_json(iterator.get_state())], []
+    for element in iterator if limit is None else islice(iterator, limit):
+        elements.append(element)
+        states.append(_through_json(iterator.get_state()))
+    report = iterator.report
+    iterator.close()
+    for start, state in enumerate(states):
+        with iter(make_stream()) as restored:
+            restored.set_state(state)
+            rest = list(restored if limit is None else islice(restored, limit - start))
+            assert rest == elements[start:], f"another rest after {start} elements"
+            assert limit is not None or restored.report == report
+    return elements
+
+
+def _through_json(state: Any) -> Any:
+    return json.loads(json.dumps(state))

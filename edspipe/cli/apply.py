@@ -1,4 +1,4 @@
-"""edspipe apply: a pipeline over a folder of notes, a file of records, or one text."""
+"""edspipe apply: a pipeline over notes in any format, or over one text."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Any
 
 import edspipe.pipeline.loading as loading
 from edspipe.cli.modules import import_module
-from edspipe.data.json import SUFFIXES, read_json, write_json
-from edspipe.data.standoff.streams import read_standoff, write_standoff
-from edspipe.stream.stream import Stream
+from edspipe.data.formats import find_target_format, read_docs, write_docs
+from edspipe.stream.account import RunReport
+
+WITH_SPANS = ("standoff", "json", "parquet")
+"""Formats of which some groups of spans can be chosen."""
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -19,12 +21,17 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     which.add_argument("--model", type=Path, help="folder of a saved pipeline")
     which.add_argument("--config", type=Path, help="config of a pipeline, e.g. of rules")
     source = command.add_mutually_exclusive_group(required=True)
-    source.add_argument("--input", type=Path, help="brat folder, or .jsonl of OMOP notes")
+    source.add_argument("--input", type=Path, help="brat folder, .jsonl, .parquet, .csv, ...")
     source.add_argument("--text", help="one text; its entities are printed")
-    command.add_argument("--output", type=Path, help="brat folder, or .jsonl of OMOP notes")
+    command.add_argument("--output", type=Path, help="brat folder, .jsonl, .parquet, .spacy, ...")
     command.add_argument("--overwrite", action="store_true", help="replace the output")
+    command.add_argument("--resume", action="store_true", help="go on with a broken-off run")
     command.add_argument("--spans", default="*", help="groups to write: ents, a name, or * for all")
     command.add_argument("--num-cpu-workers", type=int, default=0, metavar="N")
+    command.add_argument("--timeout-s", type=float, metavar="S", help="a document's time limit")
+    command.add_argument(
+        "--on-error", default="raise", metavar="POLICY", help="raise, skip, quarantine:FILE.jsonl"
+    )
     command.add_argument("--import", dest="modules", action="append", default=[], metavar="MODULE")
 
 
@@ -40,16 +47,18 @@ def run(options: argparse.Namespace) -> None:
         raise ValueError("--output is missing: a brat folder, or a .jsonl file")
     if not options.input.exists():
         raise ValueError(f"{options.input}: expected a brat folder or a .jsonl file, found none")
-    counts = apply_to_files(
+    report = apply_to_files(
         nlp,
         options.input,
         options.output,
         overwrite=options.overwrite,
+        resume=options.resume,
         spans=options.spans,
         num_cpu_workers=options.num_cpu_workers,
+        timeout_s=options.timeout_s,
+        on_error=options.on_error,
     )
-    shown = ", ".join(f"{name} {number:,}" for name, number in counts.items() if number)
-    print(f"{options.output}: {shown}")
+    print(f"{options.output}: {report}")
 
 
 def apply_to_files(
@@ -58,38 +67,33 @@ def apply_to_files(
     target: Path,
     *,
     overwrite: bool = False,
+    resume: bool = False,
     spans: str = "*",
-    num_cpu_workers: int = 0,
-) -> dict[str, int]:
+    **settings: Any,
+) -> RunReport:
     """Run a pipeline over notes and write them with what it found.
 
     Args:
         nlp: The pipeline.
-        source: A brat folder, or a `.jsonl` (or `.json`) file of OMOP notes.
-        target: Likewise.
+        source: A brat folder, a file of records (`.jsonl`, `.parquet`, ...), or any other format.
+        target: Likewise; records are OMOP notes.
         overwrite: Replace the target.
+        resume: Go on with a run that was broken off.
         spans: Which spans are written: `"ents"`, the name of a group, or `"*"`.
-        num_cpu_workers: Worker processes.
+        **settings: As of `Stream.set_processing`.
 
     Returns:
-        What was counted: items read, filtered, skipped, delivered.
+        What became of the documents.
     """
-    stream = _read(nlp, source).map_pipeline(nlp)
-    stream = stream.set_processing(num_cpu_workers=num_cpu_workers, show_progress=True)
-    getter = ["ents", "*"] if spans == "*" else spans
-    if _is_json(target):
-        return write_json(stream, target, converter="omop", span_getter=getter, overwrite=overwrite)
-    return write_standoff(stream, target, span_getter=getter, overwrite=overwrite)
-
-
-def _read(nlp: Any, source: Path) -> Stream:
-    if _is_json(source):
-        return read_json(source, converter="omop", tokenizer=nlp.tokenizer)
-    return read_standoff(source, tokenizer=nlp.tokenizer)
-
-
-def _is_json(path: Path) -> bool:
-    return path.suffix in SUFFIXES or path.suffixes[-2:] == [".jsonl", ".gz"]
+    stream = read_docs(source, tokenizer=nlp.tokenizer, span_setter="ents").map_pipeline(nlp)
+    stream = stream.set_processing(show_progress=True, **settings)
+    format = find_target_format(target)
+    options: dict[str, Any] = {"overwrite": overwrite, "resume": resume}
+    if format in WITH_SPANS:
+        options["span_getter"] = ["ents", "*"] if spans == "*" else spans
+    if format in ("json", "parquet"):
+        options["converter"] = "omop"
+    return write_docs(stream, target, format=format, **options)
 
 
 def entities_table(doc: Any) -> str:

@@ -12,7 +12,9 @@ from edspipe.version import __version__
 
 COMMANDS = {
     "apply": "run a pipeline over notes",
+    "audit": "check an output against its receipt",
     "check": "list every bad line of a brat folder",
+    "convert": "turn documents from one format into another",
     "demo-data": "write synthetic notes and a small encoder",
     "inspect": "show what a model would run, without loading it",
 }

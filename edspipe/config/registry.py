@@ -14,6 +14,7 @@ code, it can never load it.
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Iterator
 from functools import cache
 from importlib.metadata import EntryPoint, distribution
@@ -70,12 +71,15 @@ class Registry(confit.Registry):
                 result._origin = Origin(name, own)
             return result
 
-        return confit.validate_arguments(
-            fn,
-            config=_VALIDATION,
-            registry=registry,
-            invoker=record,
-        )
+        with warnings.catch_warnings():
+            # an argument may be named as a method of pydantic's models is, e.g. schema
+            warnings.filterwarnings("ignore", message="Field name .* shadows an attribute")
+            return confit.validate_arguments(
+                fn,
+                config=_VALIDATION,
+                registry=registry,
+                invoker=record,
+            )
 
     def get(self, name: str) -> Callable[..., Any]:
         """Return what is registered under a name.

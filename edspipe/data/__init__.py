@@ -9,20 +9,49 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from edspipe.config.registry import registry
+from edspipe.data.receipt import audit
 from edspipe.errors import did_you_mean
 
 if TYPE_CHECKING:
+    from edspipe.data.conll import read_conll, write_conll
+    from edspipe.data.csv import read_csv, write_csv
+    from edspipe.data.docbin import read_docbin, write_docbin
+    from edspipe.data.hf_datasets import from_hf_dataset, to_hf_dataset
     from edspipe.data.iterables import from_iterable, to_iterable
     from edspipe.data.json import read_json, write_json
+    from edspipe.data.pandas import from_pandas, to_pandas
+    from edspipe.data.parquet import read_parquet, write_parquet
+    from edspipe.data.polars import from_polars, to_polars
+    from edspipe.data.spark import from_spark, to_spark
     from edspipe.data.standoff.streams import read_standoff, write_standoff
+    from edspipe.data.text import read_text, write_text
 
 __all__ = [
+    "audit",
+    "from_hf_dataset",
     "from_iterable",
+    "from_pandas",
+    "from_polars",
+    "from_spark",
+    "read_conll",
+    "read_csv",
+    "read_docbin",
     "read_json",
+    "read_parquet",
     "read_standoff",
+    "read_text",
+    "to_hf_dataset",
     "to_iterable",
+    "to_pandas",
+    "to_polars",
+    "to_spark",
+    "write_conll",
+    "write_csv",
+    "write_docbin",
     "write_json",
+    "write_parquet",
     "write_standoff",
+    "write_text",
 ]
 
 

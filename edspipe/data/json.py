@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-import gzip
-import json
-import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
-from itertools import chain
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from edspipe import atomic
 from edspipe.config.registry import registry
 from edspipe.data.converters.base import reading_function, writing_function
-from edspipe.data.ids import UniqueIds
-from edspipe.data.safe_names import MAP_FILE
+from edspipe.data.file_sinks import encoded_stream, id_key_of
+from edspipe.data.json_array import iterate_array
+from edspipe.data.json_sinks import JsonArraySink, JsonLinesSink, check_record, parse_record
+from edspipe.data.output import write_records
+from edspipe.data.paths import list_files, suffix_of
+from edspipe.data.raw import BOM, Raw, convert, open_file
 from edspipe.data.sources import read_with, shape_source
-from edspipe.errors import DataError
+from edspipe.stream.source import FragmentSource
 from edspipe.stream.stream import Stream
 
 LINES = (".jsonl", ".ndjson")
 SUFFIXES = (".json", *LINES)
-BOM = b"\xef\xbb\xbf"
-
-
-class Raw(NamedTuple):
-    """A record that is not parsed yet: where it stands, and its bytes (or value)."""
-
-    file: str
-    line: int | None
-    data: Any
 
 
 @registry.readers.register("json")
@@ -44,86 +35,61 @@ def read_json(
     on_error: str | None = None,
     **kwargs: Any,
 ) -> Stream:
-    """Read records, one at a time, never a whole file of lines.
+    """Read records, one at a time, never a whole file.
+
+    Blank lines, a byte-order mark and the kind of line ends do not matter.
 
     Args:
-        path: A `.jsonl` or `.json` file (also `.gz`), or a folder of such files.
+        path: A `.jsonl` or `.json` file (also packed, `.jsonl.gz`), a folder of such files, a
+            pattern such as `notes/*.jsonl`, or an address of these that fsspec knows.
         converter: How records become Docs: `"omop"`, `"standoff"`, `"text"`, another registered
             name, or a function; None leaves them as dicts.
         loop: Read again and again.
-        shuffle: `"dataset"` or a buffer, as `"100 docs"`.
+        shuffle: `"dataset"`, a buffer, as `"100 docs"`, or `"fragment"`: the order of the files.
         seed: Seed of the shuffle.
-        on_error: `"raise"`, or `"skip"` to leave out and count bad records.
+        on_error: What happens to bad records: `"raise"`, `"skip"` to leave out and count them, or
+            None to do as the stream does.
         **kwargs: Arguments of the converter.
 
     Raises:
         DataError: On reading, with file and line, for a line that is not a JSON object.
         FileNotFoundError: There is no such file or folder.
     """
-    files = _files(Path(path))
-    stream = Stream.from_items(_Lines(files))
+    files = [JsonFile(file) for file in list_files(path, SUFFIXES)]
+    stream = Stream(FragmentSource(files))
     stream = shape_source(stream, loop=loop, shuffle=shuffle, seed=seed)
-    function = _Parse(reading_function(converter, kwargs))
-    return read_with(stream, function, "read_json", on_error)
+    return read_with(stream, _Parse(reading_function(converter, kwargs)), "read_json", on_error)
 
 
-def _files(path: Path) -> list[Path]:
-    if path.is_file():
-        return [path]
-    if path.is_dir():
-        files = [file for file in sorted(path.rglob("*")) if _kind(file) in SUFFIXES]
-        files = [file for file in files if not _is_hidden(file.relative_to(path))]
-        files = [file for file in files if file.name not in (atomic.MANIFEST, MAP_FILE)]
-        if files:
-            return files
-        raise FileNotFoundError(f"{path}: expected {', '.join(SUFFIXES)} files, found none")
-    raise FileNotFoundError(f"{path}: expected a file or a folder, found none")
+@dataclass
+class JsonFile:
+    """A file of records, not parsed.
 
+    Attributes:
+        name: Its path or address.
+    """
 
-def _is_hidden(file: Path) -> bool:
-    return any(part.startswith(".") for part in file.parts)
+    name: str
 
+    def read(self, start: int = 0) -> Iterator[Raw]:
+        """Yield its records; those before the start are not parsed where each has a line."""
+        with open_file(self.name) as handle:
+            in_lines = suffix_of(self.name) in LINES
+            raws = self._lines(handle) if in_lines else self._array(handle)
+            yield from islice(raws, start, None)
 
-def _kind(file: Path) -> str:
-    return file.suffixes[-2] if file.suffix == ".gz" and len(file.suffixes) > 1 else file.suffix
+    def num_items(self) -> None:
+        """Return None: it takes reading the file."""
 
-
-class _Lines:
-    """Yields the raw records of files, reading them as it goes."""
-
-    def __init__(self, files: list[Path]) -> None:
-        self.files = files
-
-    def __call__(self) -> Iterator[Raw]:
-        for file in self.files:
-            opener: Any = gzip.open if file.suffix == ".gz" else open
-            with opener(file, "rb") as handle, _explain_gzip(file):
-                if _kind(file) in LINES:
-                    yield from self._lines(file, handle)
-                else:
-                    yield from self._array(file, handle.read())
-
-    def _lines(self, file: Path, handle: Any) -> Iterator[Raw]:
+    def _lines(self, handle: Any) -> Iterator[Raw]:
         for number, line in enumerate(handle, start=1):
             line = line.removeprefix(BOM) if number == 1 else line
             if line.strip():
-                yield Raw(str(file), number, line.rstrip(b"\r\n"))
+                yield Raw(self.name, number, line.rstrip(b"\r\n"))
 
-    def _array(self, file: Path, data: bytes) -> Iterator[Raw]:
-        try:
-            value = json.loads(data.removeprefix(BOM))
-        except (ValueError, RecursionError) as error:
-            raise _not_json(error, str(file), None) from None
-        for item in value if isinstance(value, list) else [value]:
-            yield Raw(str(file), None, item)
-
-
-@contextmanager
-def _explain_gzip(file: Path) -> Iterator[None]:
-    try:
-        yield
-    except (EOFError, gzip.BadGzipFile, zlib.error):
-        raise DataError("not a whole gzip file", file) from None
+    def _array(self, handle: Any) -> Iterator[Raw]:
+        for number, value in enumerate(iterate_array(handle, self.name)):
+            yield Raw(self.name, None, value, number)
 
 
 class _Parse:
@@ -133,33 +99,9 @@ class _Parse:
         self.to_doc = to_doc
 
     def __call__(self, raw: Raw) -> Any:
-        record = raw.data
-        if isinstance(record, bytes):
-            try:
-                record = json.loads(record)
-            except (ValueError, RecursionError) as error:
-                raise _not_json(error, raw.file, raw.line) from None
-        if not isinstance(record, dict):
-            raise DataError(
-                f"expected a JSON object (a record), got a {type(record).__name__}",
-                raw.file,
-                raw.line,
-            )
-        if self.to_doc is None:
-            return record
-        try:
-            return self.to_doc(record)
-        except DataError as error:
-            raise DataError(error.message, raw.file, raw.line, error.id) from None
-
-
-def _not_json(error: Exception, file: str, line: int | None) -> DataError:
-    if isinstance(error, UnicodeDecodeError):
-        return DataError(f"not UTF-8 at byte {error.start}", file, line)
-    if isinstance(error, json.JSONDecodeError):
-        at = f"column {error.colno}" if line is not None else f"line {error.lineno}"
-        return DataError(f"not valid JSON at {at} ({error.msg})", file, line)
-    return DataError("not valid JSON: nested too deeply", file, line)
+        file, line, data, _ = raw
+        parse = parse_record if isinstance(data, bytes) else check_record
+        return convert(self.to_doc, parse(data, file, line), file, line)
 
 
 @registry.writers.register("json")
@@ -169,16 +111,21 @@ def write_json(
     *,
     converter: Any = None,
     overwrite: bool | str = False,
+    resume: bool = False,
+    receipt: bool = True,
     **kwargs: Any,
-) -> dict[str, int]:
+) -> Any:
     """Run a stream and write its records to one file, which appears when it is whole.
 
     Args:
         data: A stream or an iterable of Docs (with a converter) or of dicts.
-        path: A `.jsonl` file (also `.jsonl.gz`), or a `.json` file for an array.
+        path: A `.jsonl` file, or a `.json` file for an array; also packed, `.jsonl.gz`.
         converter: How Docs become records: `"omop"`, `"standoff"`, `"text"`, another registered
             name, or a function.
-        overwrite: False refuses an existing file, True replaces it, `"append"` adds lines.
+        overwrite: False refuses an existing file, True replaces it, `"append"` adds records.
+        resume: Go on with a run that was broken off. Packed files can go on too: what is committed
+            together is packed together.
+        receipt: Leave a receipt beside the file: what became of each document.
         **kwargs: Arguments of the converter.
 
     Returns:
@@ -189,63 +136,19 @@ def write_json(
         DataError: Two records have the same id; nothing is written then.
         ValueError: The suffix is not known, or `overwrite` is none of its values.
     """
-    target = Path(path)
-    if _kind(target) not in SUFFIXES:
-        raise ValueError(f"{target}: expected one of {', '.join(SUFFIXES)} (or .jsonl.gz)")
-    if overwrite not in (True, False, "append"):
-        raise ValueError(f"overwrite is True, False or 'append', got {overwrite!r}")
-    if overwrite is False and target.exists():
-        raise FileExistsError(
-            f"{target} exists; pass overwrite=True to replace it, or overwrite='append' to add"
-        )
-    stream = data if isinstance(data, Stream) else Stream.from_items(data)
+    kind = suffix_of(path)
+    if kind not in SUFFIXES:
+        raise ValueError(f"{path}: expected one of {', '.join(SUFFIXES)} (or .jsonl.gz)")
     to_record = writing_function(converter, kwargs)
-    stream = stream if to_record is None else stream.map(to_record)
-    ids = UniqueIds("note_id")
-    old = target if overwrite == "append" and target.exists() else None
-    write = _write_lines if _kind(target) in LINES else _write_array
-    with iter(stream) as records, atomic.write_file(target) as handle:
-        if target.suffix == ".gz":
-            with gzip.GzipFile(filename="", fileobj=handle, mode="wb", mtime=0) as packed:
-                write(packed, records, ids, old)
-        else:
-            write(handle, records, ids, old)
-        return records.counts
-
-
-def _write_lines(handle: Any, records: Any, ids: UniqueIds, old: Path | None) -> None:
-    """Write a record a line; lines of the old file come first, byte for byte."""
-    if old is not None:
-        opener: Any = gzip.open if old.suffix == ".gz" else open
-        with opener(old, "rb") as lines:
-            for number, line in enumerate(lines, start=1):
-                if line.removeprefix(BOM).strip():
-                    ids.add(_Parse(None)(Raw(str(old), number, line.removeprefix(BOM))))
-                handle.write(line if line.endswith(b"\n") else line + b"\n")
-    for record in records:
-        handle.write(_to_bytes(ids.add(record)) + b"\n")
-
-
-def _write_array(handle: Any, records: Any, ids: UniqueIds, old: Path | None) -> None:
-    """Write an array, a record a line; records of the old file come first."""
-    separator = b"[\n"
-    for record in chain([] if old is None else read_json(old), records):
-        handle.write(separator + _to_bytes(ids.add(record)))
-        separator = b",\n"
-    handle.write(b"[]\n" if separator == b"[\n" else b"\n]\n")
-
-
-def _to_bytes(record: Any) -> bytes:
-    if not isinstance(record, dict):
-        raise TypeError(
-            f"write_json writes records (dicts), got a {type(record).__name__}; "
-            "pass converter='omop', 'standoff' or a function"
-        )
-    try:
-        return json.dumps(record, ensure_ascii=False, allow_nan=False).encode("utf-8")
-    except (TypeError, ValueError, UnicodeEncodeError) as error:
-        ident = record.get("note_id")
-        raise DataError(
-            f"a value of the record is not plain data ({type(error).__name__})",
-            id=None if ident is None else str(ident),
-        ) from None
+    id_key = id_key_of(to_record)
+    sink = (JsonLinesSink if kind in LINES else JsonArraySink)(path, id_key)
+    return write_records(
+        encoded_stream(data, to_record, sink.encode, id_key, "write_json"),
+        path,
+        sink,
+        stage="write_json",
+        overwrite=overwrite,
+        resume=resume,
+        receipt=receipt,
+        id_key=id_key,
+    )

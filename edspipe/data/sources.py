@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+from edspipe.stream.batching import FRAGMENT
 from edspipe.stream.ops.map import Map
+from edspipe.stream.source import FragmentSource
 from edspipe.stream.stream import Stream
 
 
 def shape_source(
     stream: Stream, *, loop: bool, shuffle: str | int | None, seed: int | None
 ) -> Stream:
-    """Apply `loop=` and `shuffle=` of a reader; they mean what the ops of that name mean."""
+    """Apply `loop=` and `shuffle=` of a reader; they mean what the ops of that name mean.
+
+    `shuffle="fragment"` reads files (or groups of rows) in another order each epoch too.
+    """
     if loop:
         stream = stream.loop()
+    if shuffle == FRAGMENT and isinstance(stream.source, FragmentSource):
+        stream = replace(stream, source=replace(stream.source, shuffled=True, seed=seed))
     if shuffle is not None and shuffle is not False:
         stream = stream.shuffle("dataset" if shuffle is True else shuffle, seed=seed)
     return stream

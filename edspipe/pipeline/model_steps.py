@@ -170,6 +170,10 @@ class ModelSteps:
                 docs = _run_pipe(name, pipe, docs)
         return docs
 
+    def runs_on_device(self, name: str) -> bool:
+        """Whether a pipe is a model, which runs on a device."""
+        return any(name == trainable for trainable, _ in self.all_torch_components())
+
     def worker_init(self) -> None:
         """Prepare a worker process: one thread for torch, so that workers don't fight for cores."""
         if any(True for _ in self.all_torch_components()):

@@ -31,6 +31,7 @@ from edspipe.config.serialize import Config, to_config
 from edspipe.doc.tokenizer import EdsTokenizer
 from edspipe.errors import ConfigError, did_you_mean
 from edspipe.pipeline import serialization
+from edspipe.pipeline.memory import watch
 from edspipe.pipeline.model_steps import ModelSteps
 from edspipe.pipeline.pipe_editing import PipeEditing, name_problem
 from edspipe.pipeline.pipe_list import PipeList
@@ -58,6 +59,7 @@ class Pipeline(PipeEditing, ModelSteps):
         self.vocab, self.tokenizer = _make_tokenizer(lang, vocab)
         self.meta: dict[str, Any] = {"lang": lang, "edspipe_version": __version__, **(meta or {})}
         self.pipes = PipeList()
+        watch(self)
         self.disabled: frozenset[str] = frozenset()
 
     # ---- documents -------------------------------------------------------------------------

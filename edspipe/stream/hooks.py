@@ -6,11 +6,14 @@ between processes, what it is called in an error, and how large it is.
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 import pickle
 import re
-from collections.abc import Callable
-from typing import Any
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
 
 import cloudpickle
 
@@ -20,10 +23,37 @@ _ENCODERS: dict[type, Encode] = {}
 _SHARED: set[type] = set()
 _DESCRIBERS: dict[type, Callable[[Any], str | None]] = {}
 _WORD_COUNTERS: dict[type, Callable[[Any], int]] = {}
+_IDENTITIES: dict[type, Callable[[Any], Identity]] = {}
+_PLAIN: dict[type, Callable[[Any], Any]] = {}
+_RELEASES: list[Callable[[Iterable[Any]], None]] = []
 
 MAX_SHARED = 16
 """Objects that cross once: a run has one Vocab or two. Docs that each have a Vocab of their own are
 no reason to keep them all."""
+
+MIN_BUFFER_BYTES = 16 * 1024
+"""Buffers that cross beside the pickled bytes: below, a copy costs less than the bookkeeping."""
+
+
+class Identity(NamedTuple):
+    """What the books of a run say about a document.
+
+    Attributes:
+        id: Its id.
+        source: Where it was read, e.g. `notes.jsonl:17`.
+        sha256: Of its text, or of the bytes that were read.
+    """
+
+    id: str | None = None
+    source: str | None = None
+    sha256: str | None = None
+
+    def updated(self, other: Identity) -> Identity:
+        """Return an identity in which what the other one knows has replaced ours."""
+        return Identity(*(new or old for old, new in zip(self, other, strict=True)))
+
+
+NOBODY = Identity()
 
 
 class WrongValue(TypeError):
@@ -51,6 +81,31 @@ def register_describer(type_: type, describe: Callable[[Any], str | None]) -> No
     _DESCRIBERS[type_] = describe
 
 
+def register_identity(type_: type, identify: Callable[[Any], Identity]) -> None:
+    """Say what the books of a run should know about objects of a type, without text."""
+    _IDENTITIES[type_] = identify
+
+
+def register_plain(type_: type, to_plain: Callable[[Any], Any]) -> None:
+    """Say how objects of a type are written as plain data, e.g. into a quarantine."""
+    _PLAIN[type_] = to_plain
+
+
+def register_release(release: Callable[[Iterable[Any]], None]) -> None:
+    """Have a function called between tasks, while no item is in hand, to give memory back.
+
+    Args:
+        release: Gets the shared objects of a worker.
+    """
+    _RELEASES.append(release)
+
+
+def release_memory(shared: Iterable[Any] = ()) -> None:
+    """Give memory back; no item may be in hand."""
+    for release in _RELEASES:
+        release(shared)
+
+
 def register_word_counter(type_: type, count: Callable[[Any], int]) -> None:
     """Say how many words an object has, for batches by words."""
     _WORD_COUNTERS[type_] = count
@@ -70,6 +125,39 @@ def describe(value: Any, index: int) -> str:
     """Name an item in an error: the id of the document, else its index; never its text."""
     ident = id_of(value)
     return f"item {index}" if ident is None else f"document '{ident}'"
+
+
+def identity_of(value: Any) -> Identity:
+    """Return what the books should know about a value."""
+    identify = _IDENTITIES.get(type(value))
+    if identify is not None:
+        return identify(value)
+    if isinstance(value, str):
+        return Identity(sha256=sha256_of(value))
+    text = _text_of(value) if isinstance(value, dict) else None
+    return Identity(id_of(value), sha256=None if text is None else sha256_of(text))
+
+
+def sha256_of(text: str) -> str:
+    """Return the sha256 of a text, in hexadecimal digits."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _text_of(record: dict[Any, Any]) -> str | None:
+    found = (record.get(key) for key in ("note_text", "text"))
+    return next((text for text in found if isinstance(text, str)), None)
+
+
+def plain(value: Any) -> Any:
+    """Return a value as plain data, None where it has no such form."""
+    to_plain = _PLAIN.get(type(value))
+    if to_plain is not None:
+        value = to_plain(value)
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError, RecursionError):
+        return None
+    return value
 
 
 def count_words(value: Any) -> int:
@@ -121,30 +209,76 @@ class Shared:
     def __getitem__(self, number: int) -> Any:
         return self._objects[number]
 
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._objects)
+
+    def __len__(self) -> int:
+        return len(self._objects)
+
 
 class _Pickler(cloudpickle.Pickler):
     """cloudpickle, with the registered types in their own form; nothing global is patched."""
 
-    def __init__(self, file: io.BytesIO, shared: Shared, collect: bool) -> None:
-        super().__init__(file, protocol=pickle.HIGHEST_PROTOCOL)
+    def __init__(
+        self,
+        file: io.BytesIO,
+        shared: Shared,
+        collect: bool,
+        buffer_callback: Callable[[pickle.PickleBuffer], Any] | None,
+    ) -> None:
+        super().__init__(file, protocol=5, buffer_callback=buffer_callback)
         self._shared = shared
         self._collect = collect
 
-    def persistent_id(self, obj: Any) -> int | None:
-        return self._shared.number(obj, self._collect) if type(obj) in _SHARED else None
-
     def reducer_override(self, obj: Any) -> Any:
+        if type(obj) in _SHARED:  # here and not in persistent_id, which is called for every string
+            number = self._shared.number(obj, self._collect)
+            if number is not None:
+                return _shared_object, (number,)
         encode = _ENCODERS.get(type(obj))
         return encode(obj) if encode is not None else super().reducer_override(obj)
 
 
-class _Unpickler(pickle.Unpickler):
-    def __init__(self, file: io.BytesIO, shared: Shared) -> None:
-        super().__init__(file)
-        self._shared = shared
+class Packer:
+    """Turns values into bytes, one after the other, for a process on this machine.
 
-    def persistent_load(self, pid: Any) -> Any:
-        return self._shared[pid]
+    Args:
+        shared: The objects that both sides have.
+        collect: Take objects of shared types that are not known yet in among them.
+        with_buffers: Leave large buffers (of arrays and tensors) out of the bytes, without a copy.
+    """
+
+    def __init__(self, shared: Shared, collect: bool = False, with_buffers: bool = False) -> None:
+        self._file = io.BytesIO()
+        self._buffers: list[memoryview] = []
+        callback = self._leave_out if with_buffers else None
+        self._pickler = _Pickler(self._file, shared, collect, callback)
+
+    def pack(self, value: Any) -> tuple[bytes, list[memoryview]]:
+        """Return a value as bytes, and the buffers that these leave out.
+
+        Raises:
+            WrongValue: The value, or something in it, cannot be pickled.
+        """
+        self._buffers = []
+        self._file.seek(0)
+        self._file.truncate()
+        self._pickler.clear_memo()
+        try:
+            self._pickler.dump(value)
+        except Exception as error:
+            raise WrongValue(
+                f"a {type(value).__name__} cannot cross to another process: {_culprit(error)}"
+            ) from None
+        return self._file.getvalue(), self._buffers
+
+    def _leave_out(self, buffer: pickle.PickleBuffer) -> bool:
+        """Take a buffer; true for one that is too small, which stays among the bytes."""
+        raw = buffer.raw()
+        if raw.nbytes < MIN_BUFFER_BYTES:
+            return True
+        self._buffers.append(raw)
+        return False
 
 
 def dumps(value: Any, shared: Shared, collect: bool = False) -> bytes:
@@ -158,14 +292,7 @@ def dumps(value: Any, shared: Shared, collect: bool = False) -> bytes:
     Raises:
         WrongValue: The value, or something in it, cannot be pickled.
     """
-    buffer = io.BytesIO()
-    try:
-        _Pickler(buffer, shared, collect).dump(value)
-    except Exception as error:
-        raise WrongValue(
-            f"a {type(value).__name__} cannot cross to another process: {_culprit(error)}"
-        ) from None
-    return buffer.getvalue()
+    return Packer(shared, collect).pack(value)[0]
 
 
 def _culprit(error: Exception) -> str:
@@ -174,6 +301,32 @@ def _culprit(error: Exception) -> str:
     return f"it holds a {found[1]}" if found else f"pickling failed with {type(error).__name__}"
 
 
-def loads(data: bytes, shared: Shared) -> Any:
-    """Turn bytes of `dumps` back; they only ever come from our own processes."""
-    return _Unpickler(io.BytesIO(data), shared).load()
+class _Loading(threading.local):
+    """The shared objects of the value that this thread is rebuilding."""
+
+    shared: Shared | None = None
+
+
+_LOADING = _Loading()
+
+
+def _shared_object(number: int) -> Any:
+    assert _LOADING.shared is not None
+    return _LOADING.shared[number]
+
+
+def loads(
+    data: bytes | memoryview, shared: Shared, buffers: Iterable[bytes | memoryview] = ()
+) -> Any:
+    """Turn bytes of `dumps` back; they only ever come from our own processes.
+
+    Args:
+        data: The bytes.
+        shared: The objects that both sides have.
+        buffers: The buffers that a `Packer` left out; the value goes on using them.
+    """
+    before, _LOADING.shared = _LOADING.shared, shared
+    try:
+        return pickle.loads(data, buffers=buffers)  # noqa: S301
+    finally:
+        _LOADING.shared = before

@@ -8,8 +8,9 @@ from typing import Any
 from edspipe.errors import did_you_mean
 from edspipe.stream.batching import BatchBy, BatchSize
 
-BACKENDS = ("simple", "multiprocess")
+BACKENDS = ("simple", "multiprocess", "spark")
 START_METHODS = ("forkserver", "spawn", "fork")
+QUARANTINE = "quarantine:"
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 
@@ -19,20 +20,32 @@ class Settings:
 
     Attributes:
         num_cpu_workers: Processes that run the ops; 0 runs them in this process.
-        backend: `"simple"`, `"multiprocess"`, or None for the one that `num_cpu_workers` implies.
+        num_gpu_workers: Processes that run the models; 0 leaves them with the CPU workers, or
+            (`map_gpu`) in this process.
+        devices: Devices of the GPU workers, in turn; None takes all CUDA devices, or the CPU.
+        backend: `"simple"`, `"multiprocess"`, `"spark"`, or None for the one that the workers
+            imply.
         batch_size: Batch of models at inference, `"32 docs"`, `"2000 words"`, or a number.
         batch_by: Unit or measure where `batch_size` is a number.
         process_start_method: `"forkserver"`, `"spawn"` or `"fork"`.
         precision: `"auto"`, `"fp32"`, `"bf16"` or `"fp16"`, for models at inference.
         show_progress: Draw a progress bar.
-        on_error: `"raise"`, or `"skip"` to leave out (and count) items that fail.
-        timeout_s: Seconds that a worker may take for a task (a batch, or a few items); None for no
-            limit.
+        on_error: `"raise"`; `"skip"` to leave out (and count) documents that fail; or
+            `"quarantine:<path>.jsonl"` to write them, with the error, to a file too.
+        timeout_s: Seconds that a worker may take for an item (for a batch: times its items); None
+            for no limit. It needs workers.
+        ordered: Whether items come in the order of the source. False hands out what is ready
+            first, for a little throughput; batches then depend on chance.
+        prefetch: Items made ahead of need in a thread; None is 2 for batches that workers make,
+            else 0.
         seed: Seed of all random ops; None draws one when iteration starts.
+        ends_in_writer: Whether what comes out is written and forgotten; writers set it.
         debug_show_text: Let error messages quote what failed. They may quote clinical text.
     """
 
     num_cpu_workers: int = 0
+    num_gpu_workers: int = 0
+    devices: tuple[str, ...] | None = None
     backend: str | None = None
     batch_size: int | str | None = None
     batch_by: BatchBy | None = None
@@ -41,28 +54,23 @@ class Settings:
     show_progress: bool = False
     on_error: str = "raise"
     timeout_s: float | None = None
+    ordered: bool = True
+    prefetch: int | None = None
     seed: int | None = None
+    ends_in_writer: bool = False
     debug_show_text: bool = False
 
-    def updated(
-        self, *, autocast: bool | None = None, num_gpu_workers: int | None = None, **changes: Any
-    ) -> Settings:
+    def updated(self, *, autocast: bool | None = None, **changes: Any) -> Settings:
         """Return settings with some values changed; None leaves a value as it is.
 
         Args:
             autocast: Another way to say `precision`: True is `"auto"`, False is `"fp32"`.
-            num_gpu_workers: 0 only: models run on the device of the pipeline, in this process.
             **changes: Settings by name.
 
         Raises:
             TypeError: A setting does not exist.
             ValueError: A value is not one of those allowed.
         """
-        if num_gpu_workers:
-            raise ValueError(
-                f"num_gpu_workers is 0, got {num_gpu_workers}: models run in this process, on the "
-                "device of the pipeline (nlp.to('cuda')), fed by num_cpu_workers"
-            )
         if autocast is not None:
             precision = "auto" if autocast else "fp32"
             given = changes.setdefault("precision", precision)
@@ -79,11 +87,11 @@ class Settings:
         _check_choice("backend", new.backend, (None, *BACKENDS))
         _check_choice("process_start_method", new.process_start_method, START_METHODS)
         _check_choice("precision", new.precision, PRECISIONS)
-        _check_choice("on_error", new.on_error, ("raise", "skip"))
-        if new.num_cpu_workers < 0:
-            raise ValueError(f"num_cpu_workers is 0 or more, got {new.num_cpu_workers}")
-        if new.seed is not None and new.seed < 0:
-            raise ValueError(f"seed is 0 or more, got {new.seed}")
+        check_on_error(new.on_error)
+        for name in ("num_cpu_workers", "num_gpu_workers", "seed", "prefetch"):
+            value = getattr(new, name)
+            if value is not None and value < 0:
+                raise ValueError(f"{name} is 0 or more, got {value}")
         if new.timeout_s is not None and not new.timeout_s > 0:
             raise ValueError(f"timeout_s is more than 0, got {new.timeout_s}")
         BatchSize(new.batch_size, new.batch_by)
@@ -99,7 +107,26 @@ class Settings:
         """The executor to run on."""
         if self.backend is not None:
             return self.backend
-        return "multiprocess" if self.num_cpu_workers > 0 else "simple"
+        return "multiprocess" if self.num_cpu_workers + self.num_gpu_workers > 0 else "simple"
+
+    @property
+    def quarantine_path(self) -> str | None:
+        """The file of the quarantine, if there is one."""
+        is_quarantine = self.on_error.startswith(QUARANTINE)
+        return self.on_error.removeprefix(QUARANTINE) if is_quarantine else None
+
+
+def check_on_error(on_error: str) -> None:
+    """Refuse what is not a policy.
+
+    Raises:
+        ValueError: It is none of `"raise"`, `"skip"` and `"quarantine:<path>.jsonl"`.
+    """
+    is_quarantine = on_error.startswith(QUARANTINE) and on_error.endswith(".jsonl")
+    if on_error not in ("raise", "skip") and not is_quarantine:
+        raise ValueError(
+            f"on_error is 'raise', 'skip' or 'quarantine:<path>.jsonl'; got {on_error!r}"
+        )
 
 
 def _check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:

@@ -12,11 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from edspipe.config.draft import Draft
 from edspipe.config.registry import registry
 from edspipe.errors import did_you_mean
+from edspipe.stream.account import RunReport
 from edspipe.stream.batching import BatchBy, BatchSize
 from edspipe.stream.executors.executor import Executor, StreamIterator
 from edspipe.stream.executors.multiprocess.executor import MultiprocessExecutor
@@ -31,8 +33,9 @@ from edspipe.stream.ops.map_pipeline import MapPipeline
 from edspipe.stream.ops.op import Op
 from edspipe.stream.ops.shuffle import Shuffle
 from edspipe.stream.ops.take import Take
+from edspipe.stream.quarantine import read_quarantine
 from edspipe.stream.settings import Settings
-from edspipe.stream.source import IterableSource, MixSource, Source
+from edspipe.stream.source import IterableSource, MixSource, OnlySource, Source
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,8 @@ class Stream:
         """Shuffle each epoch.
 
         Args:
-            size: `"dataset"` (holds an epoch in memory) or a buffer, `"100 docs"`.
+            size: `"dataset"` (holds an epoch in memory), `"fragment"` (a file, or a group of rows)
+                or a block, `"100 docs"`.
             seed: None takes the seed of the run.
         """
         return self.with_op(Shuffle(BatchSize(size), seed))
@@ -185,21 +189,27 @@ class Stream:
     def __iter__(self) -> StreamIterator:
         executor: Executor
         if self.settings.executor == "multiprocess":
-            executor = MultiprocessExecutor(
-                max(1, self.settings.num_cpu_workers),
-                self.settings.process_start_method,
-                self.settings.timeout_s,
-            )
+            executor = MultiprocessExecutor(self.settings)
         else:
             executor = SimpleExecutor()
         return StreamIterator(self, executor)
 
-    def execute(self) -> dict[str, int]:
-        """Run the stream for what it does; return what was counted."""
+    def execute(self) -> RunReport:
+        """Run the stream for what it does; return what became of its documents."""
         with iter(self) as iterator:
             for _ in iterator:
                 pass
-            return iterator.counts
+            return iterator.report
+
+    def only(self, quarantine: str | Path) -> Stream:
+        """Return a stream over those documents of the source that a quarantine lists.
+
+        Args:
+            quarantine: A file that a run of this stream wrote, under
+                `on_error="quarantine:<path>.jsonl"`.
+        """
+        wanted = {record["index"]: record["sha256"] for record in read_quarantine(quarantine)}
+        return replace(self, source=OnlySource(self.source, wanted))
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith(("write_", "to_")):

@@ -198,7 +198,7 @@ def test_the_navigation_lists_every_page_once() -> None:
         return [page for part in parts for page in pages(part)]
 
     nav = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))["nav"]
-    assert sorted(pages(nav)) == [page.relative_to(DOCS).as_posix() for page in PAGES[1:]]
+    assert sorted(pages(nav)) == sorted(page.relative_to(DOCS).as_posix() for page in PAGES[1:])
 
 
 def test_the_changelog_names_this_version() -> None:

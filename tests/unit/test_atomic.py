@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from loguru import logger
 
-from edspipe import atomic, manifest
+from edspipe import atomic, filesystem, manifest
 from edspipe.atomic import (
     MANIFEST,
     FileSystem,
@@ -326,13 +326,13 @@ def test_exchange_says_when_there_is_none(tmp_path, monkeypatch, code):
     class Library:
         renameat2 = staticmethod(lambda *args: -1)
 
-    monkeypatch.setattr(atomic.ctypes, "CDLL", lambda *args, **kwargs: Library)
-    monkeypatch.setattr(atomic.ctypes, "get_errno", lambda: code)
+    monkeypatch.setattr(filesystem.ctypes, "CDLL", lambda *args, **kwargs: Library)
+    monkeypatch.setattr(filesystem.ctypes, "get_errno", lambda: code)
     assert FileSystem().exchange(tmp_path / "a", tmp_path / "b") is False
 
 
 def test_exchange_says_when_the_library_has_none(tmp_path, monkeypatch):
-    monkeypatch.setattr(atomic.ctypes, "CDLL", lambda *args, **kwargs: object())
+    monkeypatch.setattr(filesystem.ctypes, "CDLL", lambda *args, **kwargs: object())
     assert FileSystem().exchange(tmp_path / "a", tmp_path / "b") is False
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Protocol, runtime_checkable
 
 from spacy.tokens import Doc
@@ -10,6 +11,7 @@ from spacy.tokens import Doc
 from edspipe.config.registry import registry
 from edspipe.errors import DataError
 from edspipe.pipeline.loading import blank
+from edspipe.pipeline.memory import watch
 
 
 @runtime_checkable
@@ -71,8 +73,16 @@ class _With:
 
 
 def default_tokenizer(tokenizer: Any) -> Any:
-    """Return a tokenizer: the one given, or that of `edspipe.blank("eds")`."""
-    return blank("eds").tokenizer if tokenizer is None else tokenizer
+    """Return a tokenizer: the one given, or that of `edspipe.blank("eds")`, one for all readers."""
+    return _shared_tokenizer() if tokenizer is None else tokenizer
+
+
+@cache
+def _shared_tokenizer() -> Any:
+    """Make it once: to learn its first words takes a new vocabulary longer than all the rest."""
+    tokenizer = blank("eds").tokenizer
+    watch(tokenizer)
+    return tokenizer
 
 
 def text_of(record: Any, *keys: str) -> str:
@@ -86,7 +96,9 @@ def text_of(record: Any, *keys: str) -> str:
     for key in keys:
         if isinstance(record.get(key), str):
             return record[key]
-    found = ", ".join(sorted(map(str, record))) or "nothing"
+    nulls = {key for key in keys if key in record and record[key] is None}
+    shown = (f"a null {key}" if key in nulls else str(key) for key in sorted(record, key=str))
+    found = ", ".join(shown) or "nothing"
     ident = record.get("note_id") or record.get("doc_id")
     raise DataError(
         f"expected a text under {' or '.join(keys)}; the record has: {found}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import pyarrow as pa
 from spacy.tokens import Doc, Span
 
 from edspipe.config.registry import registry
@@ -101,6 +102,27 @@ class OmopConverter:
             ],
         }
 
+    def from_row(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Undo what a table does to a record: an attribute that an entity does not have is null."""
+        entities = row.get("entities")
+        if not isinstance(entities, list):
+            return row
+        return {**row, "entities": [_without_nulls(entity) for entity in entities]}
+
+    def arrow_schema(self) -> pa.Schema:
+        """Return the columns; attributes have no type before a value is seen."""
+        kinds = (pa.string(), pa.int64(), pa.int64(), pa.string(), pa.string())
+        fields = list(zip(ENTITY_KEYS, kinds, strict=True))
+        fields += [(name, pa.null()) for name in self.span_attributes or ()]
+        return pa.schema(
+            [
+                ("note_id", pa.string()),
+                ("note_datetime", pa.string()),
+                ("note_text", pa.string()),
+                ("entities", pa.list_(pa.struct(fields))),
+            ]
+        )
+
     def _entity(self, span: Span, i: int) -> dict[str, Any]:
         entity: dict[str, Any] = {
             "note_nlp_id": span.id_ or str(i),
@@ -114,6 +136,12 @@ class OmopConverter:
         else:
             entity.update({key: span._.get(key) for key in self.span_attributes})
         return entity
+
+
+def _without_nulls(entity: Any) -> Any:
+    if not isinstance(entity, dict):
+        return entity
+    return {key: value for key, value in entity.items() if value is not None or key in ENTITY_KEYS}
 
 
 def _shown(value: Any) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+import pyarrow as pa
 from spacy.tokens import Doc
 
 from edspipe.config.registry import registry
 from edspipe.data.converters.base import default_tokenizer, text_of
 from edspipe.data.standoff.docs import doc_to_record, record_to_doc
+from edspipe.errors import DataError
 from edspipe.types import SpanGetter, SpanSetter
 
 ALL_SPANS: Any = ("ents", "*")
@@ -58,3 +61,78 @@ class StandoffConverter:
     def to_record(self, doc: Doc) -> dict[str, Any]:
         """Turn a Doc into a record."""
         return doc_to_record(doc, self.span_getter, **self.attributes)
+
+    def to_row(self, record: dict[str, Any]) -> dict[str, Any]:
+        """Return a record for a table: what has keys or types of its own is JSON there."""
+        entities = [
+            {**entity, "attributes": _to_json(entity["attributes"])}
+            for entity in record["entities"]
+        ]
+        source = record.get("source")
+        return {
+            **record,
+            "entities": entities,
+            "source": None if source is None else _to_json(source),
+        }
+
+    def from_row(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Undo `to_row`, and what a table does to a record."""
+        record = {key: value for key, value in row.items() if value is not None or key == "text"}
+        if "entities" in record:
+            record["entities"] = [
+                {**entity, "attributes": _from_json(entity.get("attributes"), row)}
+                for entity in record["entities"]
+            ]
+        if "source" in record:
+            record["source"] = _from_json(record["source"], row)
+        return record
+
+    def arrow_schema(self) -> pa.Schema:
+        """Return the columns of `to_row`."""
+        text, pairs = pa.string(), pa.list_(pa.list_(pa.string()))
+        entity = {
+            "id": text,
+            "label": text,
+            "fragments": pa.list_(pa.list_(pa.int64())),
+            "attributes": text,
+            "normalizations": pairs,
+            "notes": pairs,
+        }
+        relation = {"id": text, "label": text, "arguments": pairs}
+        event = {"id": text, "label": text, "trigger": text, "arguments": pairs}
+        columns = {
+            "note_id": text,
+            "text": text,
+            "entities": _structs(entity),
+            "relations": _structs(relation),
+            "events": _structs(event),
+            "source": text,
+            "bool_attributes": pa.list_(text),
+        }
+        return pa.schema(list(columns.items()))
+
+
+def _structs(fields: dict[str, pa.DataType]) -> pa.DataType:
+    return pa.list_(pa.struct(list(fields.items())))
+
+
+def _to_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _from_json(value: Any, row: dict[str, Any]) -> Any:
+    """Read a cell of JSON; a dict is one already, a null is empty.
+
+    Raises:
+        DataError: It is not JSON.
+    """
+    if not isinstance(value, str):
+        return value or {}
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        ident = row.get("note_id")
+        raise DataError(
+            "expected JSON in 'attributes' and 'source', as written by the converter 'standoff'",
+            id=None if ident is None else str(ident),
+        ) from None

@@ -42,6 +42,7 @@ from edspipe.doc.attributes import (
     span_key,
 )
 from edspipe.doc.span_access import get_spans, parse_groups, set_spans
+from edspipe.doc.tokenizer import EdsTokenizer
 from edspipe.errors import ConfigError, DataError
 from edspipe.types import SpanGetter, SpanSetter
 
@@ -97,7 +98,8 @@ def record_to_doc(
     """
     text = record["text"]
     doc = tokenizer(text)
-    if doc.text != text:
+    # Docs of our own tokenizer give every text back; to ask each for it takes as long as to make it
+    if type(tokenizer) is not EdsTokenizer and doc.text != text:
         raise DataError(
             f"the tokenizer changed the text: {len(text)} characters in, {len(doc.text)} out, so "
             "no offset would hold; use one that keeps every character",
@@ -147,12 +149,12 @@ class _DocBuilder:
         if snapped is None:
             self.unplaced.append(entity)
             return
-        first, last, widened = snapped
+        first, end_word, widened = snapped
         normalizations = entity.get("normalizations")
         span = Span(
             self.doc,
             first,
-            last,
+            end_word,
             label=entity["label"],
             kb_id=normalizations[0][1] if normalizations else "",
             span_id=entity["id"] or "",
@@ -164,7 +166,7 @@ class _DocBuilder:
         values = self._values(span, entity)
         if widened:
             self.snapped.append(entity["id"])
-        if len(fragments) > 1 or not key.startswith(f"{begin}:{end}:"):
+        if len(fragments) > 1 or (span.start_char, span.end_char) != (begin, end):
             values["fragments"] = [[begin, end] for begin, end in fragments]
         if values:
             self.table[key] = values
@@ -174,8 +176,9 @@ class _DocBuilder:
         for kind in ("normalizations", "notes"):
             if entity.get(kind):
                 values[kind] = [list(one) for one in entity[kind]]
-        attributes: dict[str, Any] = dict.fromkeys(self.bools, False)
-        attributes.update(entity.get("attributes") or {})
+        attributes = entity.get("attributes") or {}
+        if self.bools:
+            attributes = {**dict.fromkeys(self.bools, False), **attributes}
         for brat, value in attributes.items():
             name = self._name(brat)
             if not name:
@@ -224,8 +227,8 @@ class _DocBuilder:
             "names": {brat: name for brat, name in self.names.items() if name},
             "unread": self.unread,
             "bool_attributes": self.bools,
-            "relations": copy.deepcopy(record.get("relations") or []),
-            "events": copy.deepcopy(record.get("events") or []),
+            "relations": copy.deepcopy(record["relations"]) if record.get("relations") else [],
+            "events": copy.deepcopy(record["events"]) if record.get("events") else [],
         }
 
 

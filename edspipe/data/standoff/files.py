@@ -127,7 +127,8 @@ def read_record(
     files = {name: _read_bytes(name) for name in document.anns}
     annotations = parse_annotations(files, text, on_problem=_counting(on_problem, report))
     if report is not None:
-        report.annotations.update(type(item).__name__ for item in annotations.items())
+        kinds = Counter(map(type, annotations.items()))
+        report.annotations.update({kind.__name__: number for kind, number in kinds.items()})
         report.unknown_lines += annotations.num_unknown
         report.skipped_lines += annotations.skipped + annotations.orphans
         report.txt_without_ann += not document.anns
@@ -275,7 +276,7 @@ def _is_undecodable(name: str) -> bool:
 
 def _read_bytes(path: str) -> bytes:
     try:
-        with open(path, "rb") as handle:
+        with open(path, "rb", buffering=0) as handle:
             return handle.read()
     except OSError as error:
         message = f"cannot be read: {error.strerror or type(error).__name__}"

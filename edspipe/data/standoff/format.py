@@ -94,13 +94,8 @@ class Equivalence(NamedTuple):
 Item: TypeAlias = Entity | Attribute | Normalization | Note | Relation | Event | Equivalence
 
 
-class Line(NamedTuple):
-    """A line that was understood, or (`item` None) kept as it is."""
-
-    raw: str
-    number: int
-    item: Item | None
-
+Row: TypeAlias = tuple[str, str, str, str, str, str]
+"""A line, cut: id, label, begin, end and mention of an entity of one fragment, else the line."""
 
 _WORD = r"[^ \t\r]+"
 # What follows the letter of an id. Bounded, as an id may stand in a message and text may not.
@@ -119,6 +114,9 @@ _NOTE = re.compile(rf"(#{_REST})\t({_WORD}) ({_WORD})(?:\t(.*))?")
 _RELATION = re.compile(rf"(R{_REST})\t({_WORD})((?: {_ARGUMENT}){{2,}}) *\t?")
 _EVENT = re.compile(rf"(E{_REST})\t([^ \t\r:]+):({_WORD})((?: {_ARGUMENT})*) *\t?")
 _EQUIVALENCE = re.compile(rf"(\*)\t({_WORD})((?: {_WORD}){{2,}}) *")
+_ROW = re.compile(
+    rf"^(?:(T{_REST})\t([^ \t\r\n]+) ([0-9]{{1,12}}) ([0-9]{{1,12}})\t(.+)|(.*))$", re.MULTILINE
+)
 _CONFLICT = re.compile(r"(?:<{7}|={7}|>{7}|\|{7})(?: .*|\r)?")
 
 _SHAPES = {
@@ -273,6 +271,18 @@ def split_lines(text: str) -> list[str]:
     last = lines.pop()
     lines = [line + "\n" for line in lines]
     return [*lines, last] if last else lines
+
+
+def split_rows(text: str) -> list[Row]:
+    """Cut a file into its lines, and the plainest and most frequent of them into their parts.
+
+    One pass over a file is several times as fast as one line at a time. What it cuts, `parse_line`
+    cuts alike.
+    """
+    rows = _ROW.findall(text)
+    if not text or text.endswith("\n"):
+        rows.pop()  # no line begins behind the last line end
+    return rows
 
 
 def format_item(item: Item) -> str:

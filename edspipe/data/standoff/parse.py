@@ -17,12 +17,13 @@ from edspipe.data.standoff.format import (
     Entity,
     Event,
     Item,
-    Line,
+    Row,
     fragments_problem,
     guess_id,
     mention_of,
     parse_line,
     split_lines,
+    split_rows,
     targets,
 )
 from edspipe.errors import DataError
@@ -35,30 +36,34 @@ class Annotations:
     """What the annotation files of one document say.
 
     Attributes:
-        files: The good lines of each file, in order.
+        texts: Each file as it was decoded; a line that cannot be is empty there.
+        files: The good lines of each file, in order: number, counted from 1, to what the line
+            says (None for a line of no brat kind, which is kept as it is).
         skipped: How many lines were left out because they are bad.
         orphans: How many more were left out because they point at a bad line.
     """
 
-    files: dict[str, list[Line]] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
+    files: dict[str, dict[int, Item | None]] = field(default_factory=dict)
     skipped: int = 0
     orphans: int = 0
 
     def items(self) -> Iterator[Item]:
         """Yield what was understood, file by file, in order."""
         for lines in self.files.values():
-            for line in lines:
-                if line.item is not None:
-                    yield line.item
+            yield from [item for item in lines.values() if item is not None]
 
     @property
     def num_unknown(self) -> int:
         """How many lines are none of brat's kinds, and were kept."""
-        return sum(line.item is None for lines in self.files.values() for line in lines)
+        return sum(list(lines.values()).count(None) for lines in self.files.values())
 
     def source(self, file: str) -> str:
         """Return the good lines of a file, byte for byte."""
-        return "".join([line.raw for line in self.files[file]])
+        if not self.skipped and not self.orphans:
+            return self.texts[file]
+        raws = split_lines(self.texts[file])
+        return "".join([raws[number - 1] for number in self.files[file]])
 
 
 def decode_utf8(data: bytes, file: str) -> str:
@@ -109,6 +114,7 @@ class _Reader:
         self.found = Annotations()
         self.places: dict[str, tuple[str, int]] = {}
         self.bad: set[str] = set()
+        self.links: list[tuple[str, int, Item]] = []
 
     def problem(self, message: str, file: str, line: int, id_: str | None) -> None:
         """Count a bad line, and tell the caller, who may raise."""
@@ -119,25 +125,45 @@ class _Reader:
 
     def read(self, file: str, data: bytes) -> None:
         """First pass: the lines of one file."""
+        unread: list[int] = []
         try:
-            raws: list[str | None] = [*split_lines(decode_utf8(data, file))]
+            text = decode_utf8(data, file)
         except DataError:
-            raws = self._decode_each(data, file)
-        lines = self.found.files.setdefault(file, [])
-        for number, raw in enumerate(raws, 1):
-            if raw is None:
-                continue
-            try:
-                item = parse_line(raw[:-1] if raw.endswith("\n") else raw)
-            except DataError as error:
-                self.problem(error.message, file, number, error.id)
-                continue
-            if self._good(item, raw, file, number):
-                lines.append(Line(raw, number, item))
+            text, unread = self._decode_each(data, file)
+        self.found.texts[file] = text
+        lines = self.found.files[file] = self._read_rows(file, split_rows(text))
+        for number in unread:
+            lines.pop(number, None)
 
-    def _good(self, item: Item | None, raw: str, file: str, number: int) -> bool:
+    def _read_rows(self, file: str, rows: list[Row]) -> dict[int, Item | None]:
+        lines: dict[int, Item | None] = {}
+        text, length, places = self.text, len(self.text), self.places
+        for number, (id_, label, begin, end, mention, line) in enumerate(rows, 1):
+            if id_ and id_ not in places:
+                start, stop = int(begin), int(end)
+                if text[start:stop] == mention and stop <= length:
+                    places[id_] = file, number
+                    lines[number] = Entity(id_, label, ((start, stop),), mention)
+                    continue
+            # All that is not plainly good: another kind, a mention of two lines, a bad line.
+            line = f"{id_}\t{label} {begin} {end}\t{mention}" if id_ else line
+            self._read_line(file, number, line, lines)
+        return lines
+
+    def _read_line(self, file: str, number: int, line: str, lines: dict[int, Item | None]) -> None:
+        try:
+            item = parse_line(line)
+        except DataError as error:
+            self.problem(error.message, file, number, error.id)
+            return
+        if self._good(item, line, file, number):
+            lines[number] = item
+            if item is not None and not isinstance(item, Entity):
+                self.links.append((file, number, item))
+
+    def _good(self, item: Item | None, line: str, file: str, number: int) -> bool:
         if item is None:
-            if number > 1 or raw[0] != "\ufeff":
+            if number > 1 or line[:1] != "\ufeff":
                 return True
             message = "the file starts with a byte-order mark: save it as UTF-8 without one"
             self.problem(message, file, number, None)
@@ -162,8 +188,9 @@ class _Reader:
         self.found.skipped += 1
         self.on_problem(DataError(message, file=file, line=number, id=id_))
 
-    def _decode_each(self, data: bytes, file: str) -> list[str | None]:
-        raws: list[str | None] = []
+    def _decode_each(self, data: bytes, file: str) -> tuple[str, list[int]]:
+        """Decode line by line; return the text, and the numbers of the lines that are left out."""
+        raws, unread = [], []
         offset = 0
         for number, line in enumerate(io.BytesIO(data), 1):
             try:
@@ -171,43 +198,40 @@ class _Reader:
             except UnicodeDecodeError as error:
                 message = _not_utf8(data, offset + error.start)
                 self.problem(message, file, number, guess_id(line.decode("utf-8", "replace")))
-                raws.append(None)
+                raws.append("\n")
+                unread.append(number)
             offset += len(line)
-        return raws
+        return "".join(raws), unread
 
     def link(self) -> None:
         """Second pass: every id that is pointed at must exist; orphans of bad lines go."""
-        for file, lines in self.found.files.items():
-            self.found.files[file] = [line for line in lines if self._linked(line, file)]
+        for file, number, item in self.links:
+            if not self._linked(file, number, item):
+                del self.found.files[file][number]
         while self.bad and self._drop_orphans():
             pass
 
-    def _linked(self, line: Line, file: str) -> bool:
-        if line.item is None or isinstance(line.item, Entity):
-            return True
-        for target in targets(line.item):
+    def _linked(self, file: str, number: int, item: Item) -> bool:
+        for target in targets(item):
             if target not in self.places and target not in self.bad:
-                number = target if guess_id(target) == target else "something that is no id"
-                message = f"points at {number}, which no line of this document defines"
-                self.problem(message, file, line.number, line.item.id)
+                named = target if guess_id(target) == target else "something that is no id"
+                message = f"points at {named}, which no line of this document defines"
+                self.problem(message, file, number, item.id)
                 return False
-        if isinstance(line.item, Event) and line.item.trigger[0] != "T":
+        if isinstance(item, Event) and item.trigger[0] != "T":
             message = "the trigger of an event is the id of an entity (T), not of another kind"
-            self.problem(message, file, line.number, line.item.id)
+            self.problem(message, file, number, item.id)
             return False
         return True
 
     def _drop_orphans(self) -> int:
         dropped = 0
-        for file, lines in self.found.files.items():
-            kept = []
-            for line in lines:
-                if line.item is not None and not self.bad.isdisjoint(targets(line.item)):
-                    self.bad.add(line.item.id)
-                    dropped += 1
-                else:
-                    kept.append(line)
-            self.found.files[file] = kept
+        for file, number, item in self.links:
+            lines = self.found.files[file]
+            if number in lines and not self.bad.isdisjoint(targets(item)):
+                self.bad.add(item.id)
+                del lines[number]
+                dropped += 1
         self.found.orphans += dropped
         return dropped
 

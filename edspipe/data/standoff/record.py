@@ -56,19 +56,18 @@ def build_record(
         annotations: What its annotation files say.
         suffixes: The suffix of each of these files, in order: file name to `".ann"`.
     """
+    items = list(annotations.items())
+    entities = {item.id: _entity_dict(item) for item in items if isinstance(item, Entity)}
     record: Record = {
         "note_id": note_id,
         "text": text,
-        "entities": [],
+        "entities": list(entities.values()),
         "relations": [],
         "events": [],
     }
-    entities = {
-        item.id: _entity_dict(item) for item in annotations.items() if isinstance(item, Entity)
-    }
-    for item in annotations.items():
-        _add(record, entities, item)
-    record["entities"] = list(entities.values())
+    if len(entities) < len(items):
+        for item in items:
+            _add(record, entities, item)
     record["source"] = {suffix: annotations.source(file) for file, suffix in suffixes.items()}
     return record
 

@@ -29,6 +29,7 @@ from edspipe.data.standoff.format import (
     mention_of,
     parse_line,
     split_lines,
+    split_rows,
     targets,
 )
 from edspipe.data.standoff.record import Record
@@ -40,6 +41,8 @@ _ROLE = re.compile(r"[^ \t\r\n:]+")
 _VALUE = re.compile(r"[^ \t\r\n](?:[^\t\r\n]*[^ \t\r\n])?")
 _ENTRY = re.compile(r"[^\t\r\n]+")
 _TRUE, _FALSE = ("True", "true"), ("False", "false")
+
+_DETAILS = ("attributes", "normalizations", "notes")
 
 V = TypeVar("V")
 
@@ -78,7 +81,7 @@ class _Renderer:
         self.text: str = record["text"]
         source = record.get("source")
         self.files = {
-            suffix: [self._slot(raw) for raw in split_lines(text)]
+            suffix: self._slots(text)
             for suffix, text in ({".ann": ""} if source is None else source).items()
         }
         self.slots = [slot for slots in self.files.values() for slot in slots]
@@ -95,12 +98,22 @@ class _Renderer:
         """An error that names the document."""
         return DataError(message, file=f"document {self.record.get('note_id')}", id=id_)
 
-    def _slot(self, raw: str) -> _Slot:
+    def _slots(self, text: str) -> list[_Slot]:
+        slots = []
+        for raw, row in zip(split_lines(text), split_rows(text), strict=True):
+            id_, label, begin, end, mention, line = row
+            if id_:
+                item: Item | None = Entity(id_, label, ((int(begin), int(end)),), mention)
+            else:
+                item = self._parse(line)
+            slots.append(_Slot(raw, item, item))
+        return slots
+
+    def _parse(self, line: str) -> Item | None:
         try:
-            item = parse_line(raw[:-1] if raw.endswith("\n") else raw)
+            return parse_line(line)
         except DataError as error:
             raise self.error(f"'source' holds a bad line: {error.message}", error.id) from None
-        return _Slot(raw, item, item)
 
     def _note_id(self, id_: str) -> None:
         if id_[1:].isdecimal():
@@ -119,7 +132,8 @@ class _Renderer:
         for id_, (entity, said) in entities.items():
             if id_ not in lines:
                 self._append(entity)
-            self._details(id_, said, owned.get(id_, {}))
+            if id_ in owned or any(said.get(kind) for kind in _DETAILS):
+                self._details(id_, said, owned.get(id_, {}))
         self._relations()
         self._events()
         self._cascade()

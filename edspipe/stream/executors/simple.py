@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from edspipe.stream.markers import EndOfEpoch, Event
+from edspipe.stream.events import Events
 from edspipe.stream.ops.op import Run
-from edspipe.stream.plan import Segment, Stage, chunks
+from edspipe.stream.plan import LocalEvents, Segment, Stage
 
 
 class SimpleExecutor:
@@ -15,14 +13,11 @@ class SimpleExecutor:
     def start(self, stages: list[Stage], run: Run) -> None:
         """Nothing to prepare."""
 
-    def run_segment(
-        self, number: int, segment: Segment, events: Iterator[Event], run: Run
-    ) -> Iterator[Event]:
-        for chunk in chunks(events, segment.chunk_items):
-            if isinstance(chunk, EndOfEpoch):
-                yield chunk
-            else:
-                yield from segment.apply(chunk, run)
+    def run_segment(self, number: int, segment: Segment, events: Events, run: Run) -> Events:
+        return LocalEvents(events, segment, run)
+
+    def stop(self) -> None:
+        """Nothing waits."""
 
     def close(self) -> None:
         """Nothing to leave behind."""

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from typing import Any
 
-from edspipe.stream.batching import BatchSize
-from edspipe.stream.markers import EndOfEpoch, Event
-from edspipe.stream.ops.grouping import batches
+from edspipe.stream.batching import FRAGMENT, BatchSize, OpenBatch
+from edspipe.stream.events import Events
+from edspipe.stream.markers import EndOfFragment, Event, Item, Place
 from edspipe.stream.ops.op import OrderedOp, Run
 
 
 class Batchify(OrderedOp):
     """Groups the ordered items, so that batches are the same whatever the workers.
 
-    In a loop, a batch may cross the end of an epoch (but not one of `"dataset"`); it carries the
-    place of its last item.
+    In a loop, a batch may cross the end of an epoch (but not one of `"dataset"` or `"fragment"`);
+    it carries the place of its last item, and those of all its members.
 
     Args:
         size: How large the batches are.
@@ -26,10 +27,91 @@ class Batchify(OrderedOp):
     def __init__(self, size: BatchSize) -> None:
         self.size = size
 
-    def run(self, events: Iterator[Event], run: Run) -> Iterator[Event]:
-        across = run.looping and not self.size.whole_epoch
-        for batch in batches(events, self.size, self.stage, run, across_epochs=across):
-            if isinstance(batch, EndOfEpoch):
-                yield batch
-            else:
-                yield batch[-1]._replace(value=[item.value for item in batch])
+    def iterate(self, events: Events, run: Run) -> Events:
+        return _Batches(self, events, run)
+
+
+def as_batch(items: list[Item]) -> Item:
+    """Return a batch as one item."""
+    members: list[Place] = []
+    for item in items:
+        members.extend(item.places)
+    return items[-1]._replace(value=[item.value for item in items], members=tuple(members))
+
+
+class _Batches(Events):
+    """Position: that of the source where the open batch began, the events that came out since then,
+    and the items in the open batch."""
+
+    def __init__(self, op: Batchify, source: Events, run: Run) -> None:
+        self.op = op
+        self.source = source
+        self.run = run
+        self._batch = OpenBatch(op.size)
+        self._begin: Any = None
+        self._ready: deque[Event] = deque()
+        self._since = 0
+        self._ended = False
+
+    def __next__(self) -> Event:
+        while not self._ready:
+            if self._ended:
+                raise StopIteration
+            if not self._batch.items and not self._since:
+                self._begin = self.source.get_state()
+            self._read()
+        event = self._ready.popleft()
+        self._since += 1
+        if not self._ready and not self._batch.items:
+            self._since = 0
+        return event
+
+    def _read(self) -> None:
+        before = self.source.get_state() if self._batch.items else self._begin
+        event = next(self.source, None)
+        if event is None:
+            self._ended = True
+            self._close()
+        elif isinstance(event, Item):
+            self._add(event, before)
+        else:
+            if self._closes(event):
+                self._close()
+            self._ready.append(event)
+
+    def _closes(self, end: Event) -> bool:
+        if isinstance(end, EndOfFragment):
+            return self.op.size.by == FRAGMENT
+        return not self.run.looping or self.op.size.whole_epoch
+
+    def _add(self, item: Item, before: Any) -> None:
+        measure = 0.0
+        with self.run.guard(self.op.stage, [item]) as guard:
+            measure = self.op.size.measure(item.value)
+        if guard.caught:
+            return
+        if not self._batch.has_room(measure):
+            self._close()
+            self._begin, self._since = before, -1  # the batch goes out, the item is not in it
+        self._batch.add(item, measure)
+
+    def _close(self) -> None:
+        if self._batch.items:
+            self._ready.append(as_batch(self._batch.items))
+            self._batch = OpenBatch(self.op.size)
+
+    def get_state(self) -> Any:
+        if not self._batch.items and not self._ready:
+            return [self.source.get_state(), 0, 0, self._ended]
+        return [self._begin, self._since, len(self._batch.items), False]
+
+    def set_state(self, state: Any) -> None:
+        begin, since, num_open, self._ended = state
+        self.source.set_state(begin)
+        for _ in range(since):
+            event = next(self)
+            if isinstance(event, Item):
+                self.run.account.deliver(event)
+        self._begin = begin
+        while len(self._batch.items) < num_open:
+            self._read()

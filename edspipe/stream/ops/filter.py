@@ -27,5 +27,5 @@ class Filter(LocalOp):
                 if self.function(item.value):
                     out.append(item)
                 else:
-                    run.counts["filtered"] += 1
+                    run.books.drop(item, "filtered")
         return out

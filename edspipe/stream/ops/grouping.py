@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from edspipe.stream.batching import BatchSize, OpenBatch
-from edspipe.stream.markers import EndOfEpoch, Event, Item
+from edspipe.stream.markers import Item
 from edspipe.stream.ops.op import LocalOp, Run
 from edspipe.stream.settings import Settings
 
@@ -37,40 +37,30 @@ class BatchOp(LocalOp):
     def apply(self, items: list[Item], run: Run) -> list[Item]:
         out: list[Item] = []
         for batch in batches(items, self.batch_size(run.settings), self.stage, run):
-            assert isinstance(batch, list)
             out.extend(apply_to_batch(self, batch, run))
         return out
 
 
-def batches(
-    events: Iterable[Event], size: BatchSize, stage: str, run: Run, *, across_epochs: bool = False
-) -> Iterator[list[Item] | EndOfEpoch]:
+def batches(items: Iterable[Item], size: BatchSize, stage: str, run: Run) -> Iterator[list[Item]]:
     """Group items under a limit.
 
     Args:
-        events: Items, and ends of epochs, which are passed on.
+        items: Items of one chunk.
         size: The limit.
         stage: The op, for items that cannot be measured.
         run: The run.
-        across_epochs: Whether the end of an epoch leaves a batch open.
     """
     batch = OpenBatch(size)
-    for event in events:
-        if isinstance(event, EndOfEpoch):
-            if batch.items and not across_epochs:
-                yield batch.items
-                batch = OpenBatch(size)
-            yield event
-            continue
+    for item in items:
         measure = 0.0
-        with run.guard(stage, [event]) as guard:
-            measure = size.measure(event.value)
+        with run.guard(stage, [item]) as guard:
+            measure = size.measure(item.value)
         if guard.caught:
             continue
         if not batch.has_room(measure):
             yield batch.items
             batch = OpenBatch(size)
-        batch.add(event, measure)
+        batch.add(item, measure)
     if batch.items:
         yield batch.items
 
@@ -87,6 +77,8 @@ def apply_to_batch(op: Any, batch: list[Item], run: Run) -> list[Item]:
         batch: The items.
         run: The run.
     """
+    if run.watch is not None:
+        run.watch(batch)
     try:
         return op.call(batch, run)
     except KeyboardInterrupt:

@@ -21,7 +21,7 @@ class Map(LocalOp):
         function: What is called. An object with a method `stream_op` (or a bound method of such
             an object) may say how it wants to run in a stream.
         kwargs: Further arguments of each call.
-        on_error: `"raise"` or `"skip"`; None does as the stream does.
+        on_error: `"raise"`, `"skip"` or a quarantine; None does as the stream does.
     """
 
     def __init__(
@@ -51,7 +51,9 @@ class Map(LocalOp):
         result = self.function(item.value, **kwargs)
         if not isinstance(result, GeneratorType):
             return [item._replace(value=result)]
-        return [item._replace(value=value, sub=(*item.sub, i)) for i, value in enumerate(result)]
+        items = [item._replace(value=value, sub=(*item.sub, i)) for i, value in enumerate(result)]
+        run.books.branch(item, len(items))
+        return items
 
     def for_worker(self) -> tuple[LocalOp, Arrive | None]:
         hook = getattr(_owner(self.function), "stream_op", None)

@@ -8,6 +8,7 @@ from typing import Any
 from edspipe.stream.batching import BatchSize
 from edspipe.stream.hooks import WrongValue
 from edspipe.stream.markers import Item
+from edspipe.stream.ops.batchify import as_batch
 from edspipe.stream.ops.grouping import BatchOp
 from edspipe.stream.ops.op import Run, name_of
 from edspipe.stream.settings import Settings
@@ -48,5 +49,6 @@ class MapBatches(BatchOp):
         values = list(result)
         if len(values) == len(batch):
             return [item._replace(value=v) for item, v in zip(batch, values, strict=True)]
-        last = batch[-1]
-        return [last._replace(value=v, sub=(*last.sub, i)) for i, v in enumerate(values)]
+        whole = as_batch(batch)
+        run.books.branch(whole, len(values))
+        return [whole._replace(value=v, sub=(*whole.sub, i)) for i, v in enumerate(values)]

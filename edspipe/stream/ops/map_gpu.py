@@ -1,15 +1,16 @@
-"""map_gpu: prepare in workers, one device step in the main process, then finish."""
+"""map_gpu: prepare in workers, one device step, then finish."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from edspipe.stream.batching import BatchSize
 from edspipe.stream.hooks import id_of, register_describer
-from edspipe.stream.markers import EndOfEpoch, Event, Item
-from edspipe.stream.ops.grouping import apply_to_batch, batches
-from edspipe.stream.ops.op import LocalOp, OrderedOp, Run, name_of
+from edspipe.stream.markers import Item
+from edspipe.stream.ops.grouping import BatchOp
+from edspipe.stream.ops.op import LocalOp, Run, name_of
+from edspipe.stream.settings import Settings
 
 
 class Prepared(NamedTuple):
@@ -42,7 +43,7 @@ class Prepare(LocalOp):
         return out
 
 
-class DeviceStep(OrderedOp):
+class DeviceStep(BatchOp):
     """Runs `forward` on groups of features, then `postprocess` on what went in and came out.
 
     Args:
@@ -50,6 +51,8 @@ class DeviceStep(OrderedOp):
         postprocess: `(items, result)` -> items; None takes the result's members as items.
         size: Items a step.
     """
+
+    on_device = True
 
     def __init__(
         self,
@@ -62,12 +65,8 @@ class DeviceStep(OrderedOp):
         self.size = size
         self.stage = f"map_gpu({name_of(forward)})"
 
-    def run(self, events: Iterator[Event], run: Run) -> Iterator[Event]:
-        for batch in batches(events, self.size, self.stage, run):
-            if isinstance(batch, EndOfEpoch):
-                yield batch
-            else:
-                yield from apply_to_batch(self, batch, run)
+    def batch_size(self, settings: Settings) -> BatchSize:
+        return self.size
 
     def call(self, batch: list[Item], run: Run) -> list[Item]:
         """Run both steps on one batch."""
@@ -75,3 +74,7 @@ class DeviceStep(OrderedOp):
         if self.postprocess is not None:
             result = self.postprocess([item.value.value for item in batch], result)
         return [item._replace(value=value) for item, value in zip(batch, result, strict=True)]
+
+    def worker_init(self) -> None:
+        for function in (self.forward, self.postprocess):
+            getattr(getattr(function, "__self__", function), "worker_init", lambda: None)()

@@ -7,18 +7,21 @@ main process. Ops are descriptions: they hold no state of a run.
 
 from __future__ import annotations
 
+import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from loguru import logger
 
 from edspipe.errors import EdspipeError, PipeError
-from edspipe.stream.hooks import WrongValue, describe
-from edspipe.stream.markers import Event, Item
+from edspipe.stream.account import Account, Books, Failure
+from edspipe.stream.events import Events
+from edspipe.stream.hooks import WrongValue, describe, plain
+from edspipe.stream.markers import Item
 from edspipe.stream.settings import Settings
 
 SHOWN_IDS = 5
@@ -33,21 +36,54 @@ class Run:
         settings: How the stream is run.
         seed: Seed of all random ops that have none of their own.
         looping: Whether the source is read again and again.
-        counts: Items read, filtered, skipped, delivered.
+        counts: What ops count besides the documents, e.g. `snapped`.
+        seconds: Where the time went, by stage.
+        books: What became of the documents; in a worker, notes for the main process.
+        watch: Told which items an op has in hand, so that a death or a delay has a name.
+        keeps_ids: Whether somebody will read who the documents were.
+        cut_short: Whether a `take` ended the stream before its source.
     """
 
     settings: Settings
     seed: int
     looping: bool = False
     counts: Counter[str] = field(default_factory=Counter)
+    seconds: Counter[str] = field(default_factory=Counter)
+    books: Books = field(default_factory=Account)
+    watch: Callable[[Sequence[Item]], None] | None = None
+    keeps_ids: bool = False
+    cut_short: bool = False
+
+    @property
+    def account(self) -> Account:
+        """The books, in the main process."""
+        assert isinstance(self.books, Account)
+        return self.books
 
     def rng(self, seed: int | None, *place: int) -> np.random.Generator:
         """Return a generator that depends on the seed and the place only."""
         base = self.seed if seed is None else seed
         return np.random.default_rng(np.random.SeedSequence([base, *place]))
 
+    def add_seconds(self, stage: str, start: float) -> float:
+        """Count the seconds since a moment of `time.perf_counter` for a stage; return now."""
+        now = time.perf_counter()
+        self.seconds[stage] += now - start  # type: ignore[assignment]
+        return now
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Count the seconds inside for a stage."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.add_seconds(stage, start)
+
     def guard(self, stage: str, items: Sequence[Item], on_error: str | None = None) -> Guard:
         """Return a context in which an op works on items: what it raises goes to `failed`."""
+        if self.watch is not None:
+            self.watch(items)
         return Guard(self, stage, items, on_error)
 
     def failed(
@@ -56,27 +92,34 @@ class Run:
         items: Sequence[Item],
         error: BaseException,
         on_error: str | None = None,
+        documents: Sequence[Any] | None = None,
     ) -> None:
-        """Deal with an op that raised: raise for the caller, or say and count what is skipped.
+        """Deal with an op that raised: raise for the caller, or leave the items out.
 
         Args:
             stage: The op.
             items: What it was working on.
             error: What it raised.
-            on_error: `"raise"` or `"skip"`; None takes the setting of the stream.
+            on_error: A policy; None takes that of the stream.
+            documents: The values of the items, where the items do not hold them.
 
         Raises:
             PipeError: With the stage, the document and the type of the error, under
                 `on_error="raise"`.
             EdspipeError: The error itself, if it is one of ours: its message is safe.
         """
+        policy = on_error or self.settings.on_error
+        error_type = type(error).__name__
         if not isinstance(error, EdspipeError):
             error = pipe_error(stage, items, error, self.settings.debug_show_text)
-        if (on_error or self.settings.on_error) == "skip":
-            self.counts["skipped"] += len(items)
-            logger.warning("skipped: {}", error)
-            return
-        raise error.with_traceback(None) from None
+        if policy == "raise":
+            raise error.with_traceback(None) from None
+        status = "skipped" if policy == "skip" else "quarantined"
+        message = str(error).partition("\n")[0]
+        for i, item in enumerate(items):
+            value = item.value if documents is None else documents[i]
+            document = plain(value) if status == "quarantined" else None
+            self.books.drop(item, status, Failure(stage, error_type, message, document))
 
 
 class Guard:
@@ -134,6 +177,8 @@ class LocalOp:
     stage: str = "op"
     place: int = 0
     """The number of the op in its stream; part of its random seeds."""
+    on_device: bool = False
+    """Whether the op runs a model: on device workers where there are any, else where it is told."""
 
     def chunk_items(self, settings: Settings) -> int | float:
         """Return how many items the op wants to see at once: 1, a number, or infinity (an epoch).
@@ -162,8 +207,8 @@ class OrderedOp:
     spans_epochs: bool = False
     """Whether whole epochs may rightly pass it without an item coming out."""
 
-    def run(self, events: Iterator[Event], run: Run) -> Iterator[Event]:
-        """Yield what becomes of the events."""
+    def iterate(self, events: Events, run: Run) -> Events:
+        """Return an iterator over what becomes of the events."""
         raise AssertionError(f"{type(self).__name__} does not say what it does")
 
 

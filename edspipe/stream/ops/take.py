@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import Any
 
-from edspipe.stream.markers import EndOfEpoch, Event
+from edspipe.stream.events import Events
+from edspipe.stream.markers import EndOfEpoch, Event, Item
 from edspipe.stream.ops.op import OrderedOp, Run
 
 
@@ -25,18 +26,44 @@ class Take(OrderedOp):
         self.per_epoch = per_epoch
         self.spans_epochs = not per_epoch
 
-    def run(self, events: Iterator[Event], run: Run) -> Iterator[Event]:
-        left, epoch = self.number, 0
-        goes_on = self.per_epoch and run.looping  # then each epoch is read to its end
-        while left > 0 or goes_on:
-            event = next(events, None)
-            if event is None:
-                return
-            epoch = event.epoch
+    def iterate(self, events: Events, run: Run) -> Events:
+        return _Taken(self, events, run)
+
+
+class _Taken(Events):
+    """Position: that of the source, and how many items may still pass."""
+
+    def __init__(self, op: Take, source: Events, run: Run) -> None:
+        self.op = op
+        self.source = source
+        self.run = run
+        self._left = op.number
+        self._epoch = 0
+        self._ended = False
+
+    def __next__(self) -> Event:
+        goes_on = self.op.per_epoch and self.run.looping  # then each epoch is read to its end
+        while not self._ended:
+            if self._left == 0 and not goes_on:
+                self._ended = self.run.cut_short = True
+                return EndOfEpoch(self._epoch)
+            event = next(self.source)
+            self._epoch = event.epoch
             if isinstance(event, EndOfEpoch):
-                left = self.number if self.per_epoch else left
-                yield event
-            elif left > 0:
-                left -= 1
-                yield event
-        yield EndOfEpoch(epoch)
+                self._left = self.op.number if self.op.per_epoch else self._left
+                return event
+            if not isinstance(event, Item):
+                return event
+            if self._left > 0:
+                self._left -= 1
+                return event
+            self.run.books.drop(event, "filtered")
+        raise StopIteration
+
+    def get_state(self) -> Any:
+        return [self.source.get_state(), self._left, self._epoch, self._ended]
+
+    def set_state(self, state: Any) -> None:
+        position, self._left, self._epoch, self._ended = state
+        self.run.cut_short = self._ended
+        self.source.set_state(position)

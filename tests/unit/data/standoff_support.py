@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from hypothesis import strategies as st
 
+from edspipe.data.output import write_records
 from edspipe.data.standoff.files import StandoffDocument, list_standoff_files
 from edspipe.data.standoff.format import mention_of
+from edspipe.data.standoff.writer import StandoffSink, render_files
+from edspipe.stream.account import RunReport
+from edspipe.stream.stream import Stream
 
 # Line ends of every kind, a byte-order mark, NUL, an emoji of several characters, a combining mark,
 # a joiner, right-to-left letters with their mark: everything that moves offsets elsewhere.
@@ -88,9 +94,15 @@ def only_document(folder: Path) -> StandoffDocument:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Return every file below a folder but its manifest."""
+    """Return every file below a folder but its manifest and its receipt."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != "manifest.json"
+        if path.is_file() and path.name not in ("manifest.json", "edspipe.receipt")
     }
+
+
+def write_folder(folder: Path, records: Iterable[dict[str, Any]], **options: Any) -> RunReport:
+    """Write standoff records, as `write_standoff` does with Docs."""
+    stream = Stream.from_items(records).map(render_files)
+    return write_records(stream, folder, StandoffSink(), stage="write_standoff", **options)

@@ -142,7 +142,7 @@ def test_bad_lines_are_skipped_and_counted_where_asked(tmp_path, workers):
     stream = stream.set_processing(num_cpu_workers=workers, process_start_method="fork")
     iterator = iter(stream)
     assert list(iterator) == [{"a": 1}, {"a": 2}]
-    assert iterator.counts == {"read": 4, "skipped": 2, "delivered": 2}
+    assert iterator.counts == {"read": 4, "done": 2, "skipped": 2, "delivered": 2}
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,10 @@ def test_a_damaged_packed_file_is_named(tmp_path, content):
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("none.jsonl", "expected a file or a folder, found none"), ("", "files, found none")],
+    [
+        ("none.jsonl", "expected a file, a folder or a pattern, found none"),
+        ("", "files, found none"),
+    ],
 )
 def test_a_file_that_is_not_there_is_an_error_at_once(tmp_path, name, message):
     with pytest.raises(FileNotFoundError, match=f"{re.escape(str(tmp_path / name))}: .*{message}"):
@@ -234,7 +237,8 @@ def test_a_packed_file_is_the_same_each_time(tmp_path):
 
 def test_writing_runs_the_stream_and_returns_what_was_counted(tmp_path):
     stream = Stream.from_items(notes(5)).filter(lambda record: record["note_id"] != "n3")
-    assert stream.write_json(tmp_path / "a.jsonl") == {"read": 5, "filtered": 1, "delivered": 4}
+    report = stream.write_json(tmp_path / "a.jsonl")
+    assert report == {"read": 5, "done": 4, "filtered": 1, "delivered": 4}
 
 
 def test_records_without_id_get_one(tmp_path):

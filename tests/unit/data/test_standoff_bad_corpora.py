@@ -6,13 +6,12 @@ import re
 
 import pytest
 from spacy.vocab import Vocab
-from standoff_support import contents, write_files
+from standoff_support import contents, write_files, write_folder
 
 from edspipe.data.check import check_corpus
 from edspipe.data.standoff.docs import doc_to_record, record_to_doc
 from edspipe.data.standoff.files import list_standoff_files, read_records
 from edspipe.data.standoff.report import ReadReport
-from edspipe.data.standoff.writer import StandoffWriter
 from edspipe.doc.tokenizer import EdsTokenizer
 from edspipe.errors import DataError
 
@@ -303,9 +302,8 @@ def test_what_is_left_is_sound_and_counted(name, tmp_path):
     assert found == (left or [])
     assert (left is None) == (not records)
     assert len(counted) + report.reasons.total() == len(messages)
-    with StandoffWriter(tmp_path / "out") as writer:
-        for record in records:
-            writer.write(doc_to_record(record_to_doc(record, EdsTokenizer(Vocab()))))
+    docs = (record_to_doc(record, EdsTokenizer(Vocab())) for record in records)
+    write_folder(tmp_path / "out", map(doc_to_record, docs))
     if records:
         assert check_corpus(tmp_path / "out").ok
         assert any(name.endswith(".txt") for name in contents(tmp_path / "out"))

@@ -1,17 +1,11 @@
 from __future__ import annotations
 
-import os
 import pickle
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from spacy.vocab import Vocab
-from standoff_support import contents, documents, only_document, write_files
+from standoff_support import only_document, write_files, write_folder
 
-import edspipe.data.standoff.writer as standoff_writer
-from edspipe.data.standoff.docs import doc_to_record, record_to_doc
 from edspipe.data.standoff.files import (
     StandoffDocument,
     list_standoff_files,
@@ -19,18 +13,11 @@ from edspipe.data.standoff.files import (
     read_record,
     read_records,
 )
-from edspipe.data.standoff.report import ReadReport, WriteReport
+from edspipe.data.standoff.report import ReadReport
 from edspipe.data.standoff.streams import read_standoff
-from edspipe.data.standoff.writer import StandoffWriter, write_record
-from edspipe.doc.tokenizer import EdsTokenizer
 from edspipe.errors import DataError
 
 ANN = "T1\tX 0 1\ta\n"
-
-
-def plain(note_id: str | None, text: str = "a", **rest) -> dict:
-    entities = [{"id": "T1", "label": "X", "fragments": [[0, 1]]}]
-    return {"note_id": note_id, "text": text, "entities": entities, **rest}
 
 
 def ids_of(folder: Path, **options) -> list[str]:
@@ -107,8 +94,7 @@ def test_a_folder_without_documents_is_an_error(tmp_path):
 
 
 def test_an_empty_output_is_no_error(tmp_path):
-    with StandoffWriter(tmp_path / "out"):
-        pass
+    write_folder(tmp_path / "out", [])
     assert list_standoff_files(tmp_path / "out") == []
 
 
@@ -179,232 +165,7 @@ def test_a_damaged_map_is_an_error(tmp_path, content):
         list_standoff_files(tmp_path)
 
 
-# Writing
-
-
-def test_what_is_written_reads_back(tmp_path):
-    with StandoffWriter(tmp_path / "out") as writer:
-        writer.write(plain("a/d"))
-    assert contents(tmp_path / "out") == {"a/d.ann": ANN.encode(), "a/d.txt": b"a"}
-    assert writer.report.documents == writer.report.lines_added == 1
-
-
-def test_nothing_is_seen_before_the_end(tmp_path):
-    with StandoffWriter(tmp_path / "out") as writer:
-        writer.write(plain("d"))
-        assert not (tmp_path / "out").exists()
-    assert ids_of(tmp_path / "out") == ["d"]
-
-
-@pytest.mark.parametrize("overwrite", [True, "append"])
-def test_an_error_leaves_the_folder_as_it_was(tmp_path, overwrite):
-    out = write_files(tmp_path / "out", {"old.txt": "x"})
-    with pytest.raises(RuntimeError), StandoffWriter(out, overwrite=overwrite) as writer:  # noqa: PT012
-        writer.write(plain("d"))
-        raise RuntimeError
-    assert contents(out) == {"old.txt": b"x"}
-    assert os.listdir(tmp_path) == ["out"]
-
-
-def test_a_folder_that_is_not_empty_is_refused(tmp_path):
-    out = write_files(tmp_path / "out", {"old.txt": "x"})
-    with (
-        pytest.raises(FileExistsError, match=r"not empty.*overwrite=True.*out"),
-        StandoffWriter(out),
-    ):
-        pass
-    assert contents(out) == {"old.txt": b"x"}
-
-
-def test_overwrite_leaves_no_stale_file(tmp_path):
-    out = write_files(tmp_path / "out", {"old.txt": "x", "ids.json": "{}"})
-    with StandoffWriter(out, overwrite=True) as writer:
-        writer.write(plain("d"))
-    assert set(contents(out)) == {"d.ann", "d.txt"}
-
-
-def test_append_keeps_what_is_there(tmp_path):
-    out = tmp_path / "out"
-    for ids in (["a/1", "x" * 300], ["a/2", "y" * 300]):
-        with StandoffWriter(out, overwrite="append") as writer:
-            for note_id in ids:
-                writer.write(plain(note_id))
-    assert sorted(ids_of(out)) == ["a/1", "a/2", "x" * 300, "y" * 300]
-
-
-@pytest.mark.parametrize("there", [{"d.txt": "x"}, {"d.ann": ""}])
-def test_append_refuses_an_id_that_is_there(tmp_path, there):
-    out = write_files(tmp_path / "out", there)
-    with (
-        pytest.raises(DataError, match="there is such a document already"),
-        StandoffWriter(out, overwrite="append") as writer,
-    ):
-        writer.write(plain("d"))
-    assert set(contents(out)) == set(there)
-
-
-def test_append_works_where_the_disk_has_no_links(tmp_path, monkeypatch):
-    out = write_files(tmp_path / "out", {"old.txt": "x"})
-
-    def refuse(*args):
-        raise PermissionError
-
-    monkeypatch.setattr(standoff_writer.os, "link", refuse)
-    with StandoffWriter(out, overwrite="append") as writer:
-        writer.write(plain("d"))
-    assert ids_of(out) == ["d", "old"]
-
-
-def test_overwrite_is_one_of_three(tmp_path):
-    with pytest.raises(ValueError, match="overwrite is True, False or 'append', got 'yes'"):
-        StandoffWriter(tmp_path, overwrite="yes")
-
-
-def test_a_writer_writes_inside_its_block_only(tmp_path):
-    with pytest.raises(ValueError, match="inside its 'with' block only"):
-        StandoffWriter(tmp_path / "out").write(plain("d"))
-
-
-def test_documents_without_id_get_one_by_their_order(tmp_path):
-    with StandoffWriter(tmp_path / "out") as writer:
-        given = [writer.write(plain(note_id)) for note_id in (None, "x", None, 7)]
-    assert given == ["doc-000001", "x", "doc-000003", "7"]
-    assert writer.report.generated_ids == 2
-    with StandoffWriter(tmp_path / "out", overwrite="append") as writer:
-        assert writer.write(plain(None)) == "doc-000002"
-
-
-def test_an_id_is_text(tmp_path):
-    with (
-        pytest.raises(DataError, match="the id of a document is text, got list"),
-        StandoffWriter(tmp_path / "out") as writer,
-    ):
-        writer.write(plain(["d"]))
-
-
-def test_two_documents_with_one_id_are_refused_before_anything_is_seen(tmp_path):
-    with (
-        pytest.raises(DataError, match="d: two documents have this id"),
-        StandoffWriter(tmp_path / "out") as writer,
-    ):
-        _ = [writer.write(plain("d", text=text)) for text in "ab"]
-    assert not (tmp_path / "out").exists()
-
-
-def test_a_refused_document_leaves_nothing_behind(tmp_path):
-    with StandoffWriter(tmp_path / "out") as writer:
-        with pytest.raises(DataError, match=r"character 1 of 3 of the \.txt is a lone surrogate"):
-            writer.write(plain("bad", text="a\ud800b"))
-        writer.write(plain("bad"))
-    assert ids_of(tmp_path / "out") == ["bad"]
-    assert writer.report.documents == 1
-
-
-# No id leaves the folder
-
-
-HOSTILE = [
-    *("../x", "/abs", "a/../../b", "..", "", "\x00", "CON", "x" * 300, "%2e%2e", "a.txt.b", "."),
-    *("a/", "//", "~root", "c:\\x", "a\nb", "é" * 200, "d/" * 600, ".hidden", "ids.json/x"),
-]
-
-
-def test_hostile_ids_read_back_exactly_and_stay_inside(tmp_path):
-    out = tmp_path / "deep" / "out"
-    with StandoffWriter(out) as writer:
-        for note_id in HOSTILE:
-            writer.write(plain(note_id))
-    assert sorted(ids_of(out)) == sorted(HOSTILE)
-    assert os.listdir(tmp_path) == ["deep"]
-    assert os.listdir(tmp_path / "deep") == ["out"]
-
-
-def test_what_is_read_and_written_keeps_its_id(tmp_path):
-    with StandoffWriter(tmp_path / "one") as writer:
-        for note_id in HOSTILE:
-            writer.write(plain(note_id))
-    with StandoffWriter(tmp_path / "two") as writer:
-        for record in read_records(list_standoff_files(tmp_path / "one")):
-            writer.write(record)
-    assert contents(tmp_path / "one") == contents(tmp_path / "two")
-
-
-def test_a_link_in_the_place_of_the_folder_is_replaced_not_followed(tmp_path):
-    outside = write_files(tmp_path / "outside", {"keep.txt": "x"})
-    (tmp_path / "out").symlink_to(outside)
-    with StandoffWriter(tmp_path / "out", overwrite=True) as writer:
-        writer.write(plain("d"))
-    assert contents(outside) == {"keep.txt": b"x"}
-    assert ids_of(tmp_path / "out") == ["d"]
-
-
-def test_nothing_is_appended_through_a_link(tmp_path):
-    outside = write_files(tmp_path / "outside", {"keep.txt": "x"})
-    out = write_files(tmp_path / "out", {"d.txt": ""})
-    (out / "sub").symlink_to(outside)
-    with (
-        pytest.raises(DataError, match="sub: a link, which cannot be appended to"),
-        StandoffWriter(out, overwrite="append"),
-    ):
-        pass
-    assert contents(outside) == {"keep.txt": b"x"}
-
-
-def test_nothing_is_written_through_a_link(tmp_path):
-    outside = write_files(tmp_path / "outside", {"keep.txt": "x"})
-    out = write_files(tmp_path / "out", {"d.txt": ""})
-    (out / "sub").symlink_to(outside)
-    (out / "e.txt").symlink_to(outside / "new.txt")
-    with pytest.raises(DataError, match="sub:sub/d: a link: nothing is written through it"):
-        write_record(out, plain("sub/d"))
-    with pytest.raises(DataError, match="there is such a document already"):
-        write_record(out, plain("e"))
-    assert contents(outside) == {"keep.txt": b"x"}
-
-
-# Round trips
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.lists(documents(), min_size=1, max_size=3))
-def test_a_folder_read_and_written_is_the_same_folder(tmp_path_factory, found):
-    folder = tmp_path_factory.mktemp("brat")
-    for number, (text, lines) in enumerate(found):
-        write_files(folder / "in", {f"{number}.txt": text, f"{number}.ann": lines})
-    records = list(read_records(list_standoff_files(folder / "in")))
-    with StandoffWriter(folder / "out") as writer:
-        for record in records:
-            writer.write(record)
-    assert contents(folder / "in") == contents(folder / "out")
-    assert list(read_records(list_standoff_files(folder / "out"))) == records
-
-
-CORPORA = [
-    *("ncbi_disease/train", "ncbi_disease/dev", "meddocan/train", "meddocan/dev"),
-    *("clinical_rules/e3c_fr", "clinical_rules/e3c_en", "clinical_rules/e3c_es"),
-]
-
-
-@pytest.mark.corpora
-@pytest.mark.parametrize("setter", ["ents", "gold"])
-@pytest.mark.parametrize("corpus", CORPORA)
-def test_a_real_corpus_goes_through_docs_and_back_byte_for_byte(tmp_path, corpus, setter):
-    root = os.environ.get("EDSPIPE_CORPORA")
-    if not root or not Path(root, corpus).is_dir():
-        pytest.skip(f"EDSPIPE_CORPORA names no folder with {corpus}")
-    tokenizer = EdsTokenizer(Vocab())
-    report, written = ReadReport(), WriteReport()
-    documents = list_standoff_files(Path(root, corpus))
-    with StandoffWriter(tmp_path / "out") as writer:
-        for record in read_records(documents, report=report):
-            doc = record_to_doc(record, tokenizer, setter)
-            writer.write(doc_to_record(doc, setter, report=written))
-    assert report.documents == len(documents) == writer.report.documents > 30
-    assert report.unknown_lines == report.skipped_lines == report.txt_without_ann == 0
-    for document in documents:
-        for name in (document.txt, *document.anns):
-            again = tmp_path / "out" / os.path.relpath(name, Path(root, corpus))
-            assert again.read_bytes() == Path(name).read_bytes()
+# Streams
 
 
 def test_what_was_odd_is_reported_at_the_end_of_a_stream(tmp_path, log):
@@ -413,4 +174,4 @@ def test_what_was_odd_is_reported_at_the_end_of_a_stream(tmp_path, log):
     iterator = iter(stream)
     assert [str(ent) for doc in iterator for ent in doc.ents] == ["diabete"]
     assert iterator.counts["snapped"] == 1
-    assert log == ["INFO of 1 items read: snapped 1"]
+    assert log == ["INFO of 1 documents read: snapped 1"]

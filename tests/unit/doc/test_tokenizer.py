@@ -120,6 +120,16 @@ def test_a_remembered_cut_is_the_cut_of_a_fresh_tokenizer(text: str) -> None:
 
 
 @PATIENT
+@given(st.text(st.sampled_from("ab.\n\r \0"), max_size=12) | TEXTS)
+@example("a\0 b")
+@example("\n   a\n  b  \n ")
+def test_a_doc_has_the_words_and_blanks_of_the_exact_cut(text: str) -> None:
+    doc = SHARED(text)
+    found = [token.text for token in doc], [bool(token.whitespace_) for token in doc]
+    assert found == SHARED.tokenize(text)
+
+
+@PATIENT
 @given(TEXTS)
 def test_no_word_mixes_letters_digits_and_punctuation(text: str) -> None:
     for word in SHARED.tokenize(text)[0]:

@@ -114,4 +114,4 @@ def test_items_that_cannot_be_measured_are_skipped_and_counted():
     stream = Stream.from_items(["a", 2, "b"]).batchify("5 words").set_processing(on_error="skip")
     iterator = iter(stream)
     assert list(iterator) == [["a", "b"]]
-    assert iterator.counts == {"read": 3, "skipped": 1, "delivered": 1}
+    assert iterator.counts == {"read": 3, "done": 2, "skipped": 1, "delivered": 1}

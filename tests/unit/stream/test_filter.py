@@ -18,7 +18,8 @@ def test_filter_keeps_what_is_true():
 
 
 def test_filtered_items_are_counted():
-    assert numbers().filter(lambda x: x % 2).execute() == {"read": 5, "filtered": 3, "delivered": 2}
+    report = numbers().filter(lambda x: x % 2).execute()
+    assert report == {"read": 5, "done": 2, "filtered": 3, "delivered": 2}
 
 
 def test_filter_may_leave_nothing():
@@ -32,7 +33,7 @@ def test_an_answer_without_a_truth_value_is_an_error():
 
 def test_an_item_that_fails_is_skipped_and_not_counted_as_filtered():
     stream = numbers(3).filter(lambda x: 1 / x).set_processing(on_error="skip")
-    assert stream.execute() == {"read": 3, "skipped": 1, "delivered": 2}
+    assert stream.execute() == {"read": 3, "done": 2, "skipped": 1, "delivered": 2}
 
 
 def test_what_is_not_a_function_is_refused():

@@ -210,12 +210,12 @@ def test_a_source_that_is_no_iterable_of_items_is_refused(items):
 
 def test_execute_returns_what_was_counted():
     counts = numbers(5).filter(lambda x: x > 1).execute()
-    assert counts == {"read": 5, "filtered": 2, "delivered": 3}
+    assert counts == {"read": 5, "done": 3, "filtered": 2, "delivered": 3}
 
 
 def test_a_progress_bar_is_drawn_and_closed(capfd):
     list(numbers(5).set_processing(show_progress=True))
-    assert "5doc" in capfd.readouterr().err
+    assert "5/5" in capfd.readouterr().err
 
 
 def test_a_closed_iterator_gives_nothing_more():

@@ -108,7 +108,7 @@ def test_skip_keeps_the_other_items_of_the_group():
     stream = numbers(6).map_batches(lambda batch: [6 // x for x in batch], batch_size=3)
     iterator = iter(stream.set_processing(on_error="skip"))
     assert list(iterator) == [6, 3, 2, 1, 1]
-    assert iterator.counts == {"read": 6, "skipped": 1, "delivered": 5}
+    assert iterator.counts == {"read": 6, "done": 5, "skipped": 1, "delivered": 5}
 
 
 def test_skip_counts_a_group_that_fails_only_as_a_whole():

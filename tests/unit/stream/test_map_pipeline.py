@@ -90,4 +90,4 @@ def test_a_document_that_fails_is_skipped_alone(nlp):
     nlp.add_pipe(fail, name="fail")
     iterator = iter(nlp.pipe(TEXTS, on_error="skip"))
     assert len(list(iterator)) == 60
-    assert iterator.counts == {"read": 90, "skipped": 30, "delivered": 60}
+    assert iterator.counts == {"read": 90, "done": 60, "skipped": 30, "delivered": 60}

@@ -38,7 +38,7 @@ def test_settings_keep_their_place_through_ops():
 
 
 def test_an_unknown_setting_is_refused_with_the_nearest():
-    message = "set_processing has no setting 'num_workers'. Did you mean 'num_cpu_workers'"
+    message = "set_processing has no setting 'num_workers'. Did you mean 'num_.pu_workers'"
     with pytest.raises(TypeError, match=message):
         Stream.from_items([]).set_processing(num_workers=2)
 
@@ -46,13 +46,16 @@ def test_an_unknown_setting_is_refused_with_the_nearest():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"backend": "ray"}, "backend is one of 'simple', 'multiprocess'; got 'ray'"),
+        ({"backend": "ray"}, "backend is one of 'simple', 'multiprocess', 'spark'; got 'ray'"),
         (
             {"process_start_method": "thread"},
             "process_start_method is one of 'forkserver', 'spawn', 'fork'; got 'thread'",
         ),
         ({"precision": "fp8"}, "precision is one of 'auto', 'fp32', 'bf16', 'fp16'; got 'fp8'"),
-        ({"on_error": "ignore"}, "on_error is one of 'raise', 'skip'; got 'ignore'"),
+        (
+            {"on_error": "ignore"},
+            "on_error is 'raise', 'skip' or 'quarantine:<path>.jsonl'; got 'ignore'",
+        ),
         ({"num_cpu_workers": -1}, "num_cpu_workers is 0 or more, got -1"),
         ({"seed": -1}, "seed is 0 or more, got -1"),
         ({"timeout_s": 0}, "timeout_s is more than 0, got 0"),
@@ -75,7 +78,6 @@ def test_autocast_and_precision_must_agree():
         Settings().updated(autocast=False, precision="bf16")
 
 
-def test_models_run_in_this_process():
-    assert Settings().updated(num_gpu_workers=0) == Settings()
-    with pytest.raises(ValueError, match=r"num_gpu_workers is 0, got 1: .*nlp.to\('cuda'\)"):
-        Settings().updated(num_gpu_workers=1)
+def test_a_quarantine_has_a_path():
+    assert Settings().quarantine_path is None
+    assert Settings().updated(on_error="quarantine:out/q.jsonl").quarantine_path == "out/q.jsonl"

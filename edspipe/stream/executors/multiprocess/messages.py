@@ -1,12 +1,19 @@
-"""What crosses between the main process and a worker: tasks, results, and errors as data."""
+"""What crosses between the main process and a worker, and errors as data.
+
+The heads of frames are these tuples, pickled; the bodies are packed values.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+import json
+import pickle
+from typing import Any, NamedTuple
 
 from edspipe import errors
-from edspipe.errors import EdspipeError, WorkerError
+from edspipe.errors import EdspipeError
+from edspipe.stream.account import Failure, Note
+from edspipe.stream.executors.multiprocess.parcels import Sizes
+from edspipe.stream.markers import Item, Place
 
 SAFE_ERRORS = {
     name: value
@@ -15,42 +22,108 @@ SAFE_ERRORS = {
 }
 """Errors that cross by name and arguments; no foreign exception is ever unpickled."""
 
-
-@dataclass(frozen=True)
-class PackedItem:
-    """An item on its way: its place, and its value as bytes."""
-
-    place: tuple[int, int, tuple[int, ...]]
-    data: bytes
+PackedError = tuple[str, tuple[Any, ...]]
+PackedItem = tuple[int, int, tuple[int, ...], tuple[Place, ...]]
+"""An item without its value: epoch, source index, sub-indices, members."""
 
 
-@dataclass(frozen=True)
-class Task:
-    """Work for a worker: one chunk of a segment, and shared objects that are new to the worker."""
+class Start(NamedTuple):
+    """To a worker: what it runs. The body holds the segments and the run.
+
+    Attributes:
+        table: The sizes of the values in the body.
+        device: The device for the ops that want one.
+    """
+
+    table: list[Sizes]
+    device: str | None
+
+
+class Share(NamedTuple):
+    """To a worker: objects that are new to it, ahead of what needs them; they are the body."""
+
+    table: list[Sizes]
+
+
+class Work(NamedTuple):
+    """To a worker: a task. The body holds the values of its items.
+
+    Attributes:
+        number: The number of the task.
+        segment: The number of the segment to run.
+        items: The items.
+        table: The sizes of the values in the body.
+        parts: Which items to run together, one part after the other: `(first, behind last)`.
+    """
 
     number: int
     segment: int
     items: list[PackedItem]
-    shared: list[bytes] = field(default_factory=list)
+    table: list[Sizes]
+    parts: list[tuple[int, int]]
 
 
-@dataclass(frozen=True)
-class Result:
-    """What became of a task: items, or an error, and what was counted."""
+class Stop(NamedTuple):
+    """To a worker: end."""
+
+
+class Ready(NamedTuple):
+    """From a worker: it can begin, or why it cannot."""
+
+    error: PackedError | None
+
+
+class Result(NamedTuple):
+    """From a worker: what became of a task. The body holds the values.
+
+    Attributes:
+        number: The number of the task.
+        items: The items.
+        table: The sizes of the values in the body.
+        notes: What ops wrote for the books.
+        counts: What ops counted.
+        seconds: Where the time went, by stage.
+        error: What ended the task, if anything did.
+    """
 
     number: int
-    items: list[PackedItem] = field(default_factory=list)
-    counts: dict[str, int] = field(default_factory=dict)
-    error: tuple[str, tuple[Any, ...]] | None = None
+    items: list[PackedItem]
+    table: list[Sizes]
+    notes: list[Note]
+    counts: dict[str, int]
+    seconds: dict[str, float]
+    error: PackedError | None = None
 
 
-READY = -1
-"""Number of the result by which a worker says that it has started."""
-NOTHING = -1
-"""Number of the task of a worker that has none."""
+def pack_head(head: Any) -> bytes:
+    """Turn a head into bytes."""
+    return pickle.dumps(head, protocol=5)
 
 
-def pack_error(error: BaseException) -> tuple[str, tuple[Any, ...]]:
+def open_head(data: bytes) -> Any:
+    """Turn bytes back into a head; they only ever come from our own processes."""
+    return pickle.loads(data)  # noqa: S301
+
+
+def pack_item(item: Item) -> PackedItem:
+    """Leave the value of an item out."""
+    return item[1:]
+
+
+def plain_notes(notes: list[Note]) -> list[Note]:
+    """Make sure that what notes say of documents can be pickled, whatever JSON took them for."""
+    return [_plain_note(note) if note[0] == "drop" else note for note in notes]
+
+
+def _plain_note(note: Note) -> Note:
+    method, places, status, failure = note
+    if not isinstance(failure, Failure) or failure.document is None:
+        return note
+    document = json.loads(json.dumps(failure.document))
+    return method, places, status, failure._replace(document=document)
+
+
+def pack_error(error: BaseException) -> PackedError:
     """Turn an error into its name and plain arguments."""
     name = type(error).__name__
     if SAFE_ERRORS.get(name) is type(error):
@@ -61,7 +134,7 @@ def pack_error(error: BaseException) -> tuple[str, tuple[Any, ...]]:
     return "WorkerError", (f"a worker failed with {name}",)
 
 
-def unpack_error(packed: tuple[str, tuple[Any, ...]]) -> EdspipeError:
+def open_error(packed: PackedError) -> EdspipeError:
     """Turn a name and arguments back into the error."""
     name, args = packed
-    return SAFE_ERRORS.get(name, WorkerError)(*args)
+    return SAFE_ERRORS[name](*args)

@@ -1,272 +1,296 @@
-"""Workers and the tasks that they have in hand: one small state machine, driven by the caller.
+"""All workers of a run: one loop, driven by the caller.
 
-A task belongs to the main process until its result has arrived. Every wait watches the pipes and
-the sentinels of the processes, so that a dead worker is seen at once.
+Every wait watches the channels and the sentinels of the processes, so that a death is seen at once;
+results that a dead worker had sent are taken first.
 """
 
 from __future__ import annotations
 
-import ctypes
-import multiprocessing
 import os
-import socket
-import struct
-import sys
-import time
-from collections import deque
-from dataclasses import dataclass, field, replace
-from multiprocessing.connection import Connection, wait
+import select
+import threading
+from collections import Counter
 from typing import Any
 
-from edspipe.errors import WorkerError
-from edspipe.stream.executors.multiprocess import worker as worker_module
+from edspipe.errors import EdspipeError, WorkerError
+from edspipe.stream.executors.multiprocess.channel import Body, Frame
+from edspipe.stream.executors.multiprocess.crew import Crew, Outcome, no_result
+from edspipe.stream.executors.multiprocess.deadlines import CHECK_EVERY_S, Deadlines
+from edspipe.stream.executors.multiprocess.hand import InHand
 from edspipe.stream.executors.multiprocess.messages import (
-    NOTHING,
-    READY,
+    Ready,
     Result,
-    Task,
-    unpack_error,
+    Share,
+    Start,
+    Stop,
+    open_error,
+    open_head,
+    pack_head,
 )
+from edspipe.stream.executors.multiprocess.poison import Poison
+from edspipe.stream.executors.multiprocess.process import (
+    Worker,
+    bury,
+    end_all,
+    get_context,
+    start_worker,
+)
+from edspipe.stream.executors.multiprocess.tasks import KILLS, Death, Row, Task
 from edspipe.stream.hooks import Shared
+from edspipe.stream.settings import Settings
 
-TASKS_PER_WORKER = 3
-"""One that is computed, one that waits so that no worker idles, one on its way back."""
-START_TIMEOUT_S = 120.0
-"""A worker imports torch, spaCy and transformers when it starts: seconds, on a slow disk more."""
-CHECK_EVERY_S = 0.2
-"""How late a worker that takes too long may be noticed."""
-STOP_TIMEOUT_S = 2.0
-"""What a worker gets to end by itself."""
-
-
-@dataclass
-class Worker:
-    """A process, its pipe, and the tasks it has in hand.
-
-    Attributes:
-        name: As in `"worker 0"`.
-        process: The process.
-        connection: Our end of the pipe.
-        doing: A word of shared memory, in which the worker writes the number of its task.
-        tasks: What lies with the worker, by number; the documents, for errors.
-        num_shared: How many of the shared objects it has.
-        since: When it got its task, or was last heard of.
-        ready: Whether it has said that it is; before that it gets no task.
-    """
-
-    name: str
-    process: Any
-    connection: Connection
-    doing: Any
-    tasks: dict[int, str] = field(default_factory=dict)
-    num_shared: int = 0
-    since: float = 0.0
-    ready: bool = False
+MAX_BYTES = 256 * 1024 * 1024
+"""Packed values on their way, in both directions together; one task may always be."""
+MAX_KILLS_AT_START = 2
+"""Workers that may be killed before any is ready."""
+_MAIN_HINT = (
+    ". Under 'spawn' and 'forkserver' the main module is imported again: put what it runs under "
+    "if __name__ == '__main__':"
+)
 
 
 class Pool:
-    """Worker processes that all know the same plan.
+    """The workers.
 
     Args:
-        num_workers: How many.
-        start_method: `"forkserver"`, `"spawn"` or `"fork"`.
+        crews: Workers by kind.
+        settings: How the stream is run.
         shared: Objects that every worker gets once.
-        plan: What the workers run, as bytes.
-        timeout_s: Seconds that one task may take; None for no limit.
+        poison: What happens to documents on which workers die.
+        counts: Where restarts are counted.
+
+    Attributes:
+        outcomes: Tasks that are finished, by number.
     """
 
     def __init__(
         self,
-        num_workers: int,
-        start_method: str,
+        crews: list[Crew],
+        settings: Settings,
         shared: Shared,
-        plan: bytes,
-        timeout_s: float | None,
+        poison: Poison,
+        counts: Counter[str],
     ) -> None:
-        self.shared = shared
-        self.timeout_s = timeout_s
-        self.results: dict[int, Result] = {}
-        self.waiting: deque[tuple[Task, str]] = deque()
-        self.workers: list[Worker] = []
+        self.outcomes: dict[int, Outcome] = {}
+        self._crews = {crew.kind: crew for crew in crews}
+        self._timeout_s = settings.timeout_s
+        self._shared = shared
+        self._poison = poison
+        self._counts = counts
         self._owner = os.getpid()
-        context: Any = multiprocessing.get_context(start_method)
-        if start_method == "forkserver":
-            # Workers begin with what main has loaded of ours, and so with torch and spaCy if that
-            # needs them: 0.01 s instead of seconds. Once the server runs, this changes nothing.
-            ours = sorted(name for name in sys.modules if name.startswith("edspipe."))
-            context.set_forkserver_preload(["__main__", *ours])
+        self._poll = select.poll()
+        self._by_fd: dict[int, Worker] = {}
+        self._deadlines = Deadlines(settings.timeout_s)
+        self._row = Row()
+        self._can_start = False
+        self._kills_at_start = 0
+        self._num_open = self._num_bytes = self._expected_bytes = 0
+        self._failure: EdspipeError | None = None
+        self._lock = threading.RLock()
         try:
-            for i in range(num_workers):
-                self.workers.append(_start_worker(context, f"worker {i}"))
-            for worker in self.workers:
-                self._send(worker, self._unknown(worker))
-                self._send(worker, plan)
+            self._context = get_context(settings.process_start_method)
+            for crew in crews:
+                for i in range(crew.num_workers):
+                    self._start(crew, crew.name(i), crew.device(i))
         except BaseException:
             self.close()
             raise
 
-    def _send(self, worker: Worker, message: Any) -> None:
-        try:
-            worker.connection.send(message)
-        except (BrokenPipeError, ConnectionResetError):
-            raise self._died(worker) from None
-        except BlockingIOError:
-            raise self._late(worker) from None
+    def _start(self, crew: Crew, name: str, device: str | None) -> None:
+        worker = start_worker(self._context, name, device)
+        crew.workers.append(worker)
+        for fd in (worker.channel.fileno(), worker.process.sentinel):
+            self._poll.register(fd, select.POLLIN)
+            self._by_fd[fd] = worker
+        self._send_shared(worker)
+        self._send(worker, Start(crew.table, device), crew.plan)
 
-    def _unknown(self, worker: Worker) -> list[bytes]:
-        """Return the shared objects that a worker does not have yet; it gets them now."""
-        packed = self.shared.packed(worker.num_shared)
-        worker.num_shared += len(packed)
-        return packed
+    # ---- tasks -----------------------------------------------------------------------------
 
-    @property
-    def capacity(self) -> int:
-        """Tasks that keep all workers busy."""
-        return TASKS_PER_WORKER * len(self.workers)
+    def has_room(self, kind: str, num_ahead: int) -> bool:
+        """Whether a stage that has so many tasks on their way may have another."""
+        expected = self._num_bytes + self._num_open * self._expected_bytes
+        return num_ahead < self._crews[kind].capacity and expected < MAX_BYTES
 
-    def submit(self, task: Task, names: str) -> None:
-        """Take a task; `names` lists its documents, for errors."""
-        self.waiting.append((task, names))
-        self._dispatch()
+    def submit(self, kind: str, task: Task) -> None:
+        """Take a task for workers of a kind."""
+        self._num_open += 1
+        self._num_bytes += task.num_bytes
+        if task.parts:
+            self._crews[kind].waiting.append(task)
+            self._dispatch()
+        else:
+            self._finish(no_result(task))
 
-    def result(self, number: int) -> Result:
-        """Wait for a task.
+    def take(self, number: int) -> Outcome:
+        """Hand out a task that is finished."""
+        outcome = self.outcomes.pop(number)
+        self._num_bytes -= outcome.body.nbytes
+        return outcome
 
-        Raises:
-            WorkerError: A worker died or took too long.
-            EdspipeError: The task failed.
-        """
-        while number not in self.results:
-            self._pump()
-        result = self.results.pop(number)
-        if result.error is not None:
-            raise unpack_error(result.error)
-        return result
+    def _finish(self, outcome: Outcome) -> None:
+        self._num_open -= 1
+        self._num_bytes += outcome.body.nbytes - outcome.task.num_bytes
+        self._expected_bytes = outcome.body.nbytes
+        outcome.task.body = b""
+        self.outcomes[outcome.task.number] = outcome
 
     def _dispatch(self) -> None:
-        while self.waiting:
-            ready = [worker for worker in self.workers if worker.ready]
-            free = min(ready, key=lambda worker: len(worker.tasks), default=None)
-            if free is None or len(free.tasks) >= TASKS_PER_WORKER:
-                return
-            task, names = self.waiting.popleft()
-            if not free.tasks:
-                free.since = time.monotonic()
-            free.tasks[task.number] = names
-            self._send(free, replace(task, shared=self._unknown(free)))
+        for crew in self._crews.values():
+            while crew.waiting and (worker := crew.next_worker()) is not None:
+                task = crew.waiting.popleft()
+                worker.add(task)
+                if worker.num_shared < task.num_shared:
+                    self._send_shared(worker)
+                self._send(worker, task.as_work(), task.body)
 
-    def _pump(self) -> None:
-        """Wait until something happens, and take it in."""
-        by_pipe = {worker.connection: worker for worker in self.workers}
-        by_sentinel = {worker.process.sentinel: worker for worker in self.workers}
-        happened = wait([*by_pipe, *by_sentinel], timeout=CHECK_EVERY_S)
-        for thing in happened:
-            if thing in by_pipe:
-                self._receive(by_pipe[thing])
-        for thing in happened:
-            worker = by_sentinel.get(thing)
-            if worker is not None and not worker.connection.poll():
-                raise self._died(worker)
-        self._check_time()
-        self._dispatch()
+    def _send_shared(self, worker: Worker) -> None:
+        packed = self._shared.packed(worker.num_shared)
+        worker.num_shared += len(packed)
+        if packed:
+            self._send(worker, Share([(len(data),) for data in packed]), b"".join(packed))
 
-    def _receive(self, worker: Worker) -> None:
+    def _send(self, worker: Worker, head: Any, body: Body = b"") -> None:
         try:
-            result: Result = worker.connection.recv()
-        except (EOFError, OSError):
-            raise self._died(worker) from None
-        worker.since = time.monotonic()
-        if result.number == READY:
-            worker.ready = True
-            _limit_sends(worker.connection, self.timeout_s)
-            if result.error is not None:
-                raise unpack_error(result.error)
+            worker.channel.send(pack_head(head), body)
+        except OSError:
+            return  # it is dying, and its sentinel will say so
+        if worker.channel.has_unsent and not worker.has_hung_up:
+            self._poll.modify(worker.channel.fileno(), select.POLLIN | select.POLLOUT)
+
+    # ---- waiting ---------------------------------------------------------------------------
+
+    def wait(self, timeout_s: float = CHECK_EVERY_S) -> None:
+        """Wait until something happens, but not for long, and take it in.
+
+        Raises:
+            EdspipeError: A worker cannot start, or no task gets anywhere, or the run was stopped.
+        """
+        happened = [fd for fd, _ in self._poll.poll(timeout_s * 1000)]
+        with self._lock:
+            if self._failure is not None:
+                raise self._failure
+            try:
+                self._take_in(happened)
+                self._deadlines.check([w for crew in self._crews.values() for w in crew.workers])
+                self._dispatch()
+            except EdspipeError as error:
+                self._failure = error
+                raise
+
+    def _take_in(self, fds: list[int]) -> None:
+        workers = list(dict.fromkeys(self._by_fd[fd] for fd in fds))
+        for worker in workers:
+            self._exchange(worker)
+        for worker in workers:
+            if worker.process.sentinel in fds:
+                self._exchange(worker)  # what it had sent before it died
+                self._died(worker)
+
+    def _exchange(self, worker: Worker) -> None:
+        if worker.has_hung_up:
             return
-        worker.tasks.pop(result.number, None)
-        self.results[result.number] = result
+        channel = worker.channel
+        if channel.has_unsent and channel.flush():
+            self._poll.modify(channel.fileno(), select.POLLIN)
+        frames, worker.has_hung_up = channel.receive()
+        for frame in frames:
+            self._receive(worker, frame)
+        if worker.has_hung_up:
+            worker.is_heard()
+            self._poll.unregister(channel.fileno())
 
-    def _check_time(self) -> None:
-        now = time.monotonic()
-        for worker in self.workers:
-            limit = self._limit(worker)
-            idle = worker.ready and not worker.tasks
-            if limit is not None and not idle and now - worker.since > limit:
-                raise self._late(worker)
+    def _receive(self, worker: Worker, frame: Frame) -> None:
+        head: Ready | Result = open_head(frame.head)
+        worker.is_heard()
+        if head.error is not None and isinstance(head, Ready):
+            raise open_error(head.error)
+        if isinstance(head, Ready):
+            worker.is_ready = self._can_start = True
+        else:
+            error = None if head.error is None else open_error(head.error)
+            self._row.progress()
+            self._finish(Outcome(worker.tasks.pop(head.number), head, frame.body, error))
 
-    def _limit(self, worker: Worker) -> float | None:
-        return self.timeout_s if worker.ready else START_TIMEOUT_S
+    # ---- death -----------------------------------------------------------------------------
 
-    def _late(self, worker: Worker) -> WorkerError:
-        doing = "its task" if worker.ready else "its start"
-        return WorkerError(
-            f"{worker.name} took longer than {self._limit(worker):g} s for {doing}; "
-            f"in flight: {self._in_flight(worker)}"
-        )
+    def _died(self, worker: Worker) -> None:
+        crew = next(crew for crew in self._crews.values() if worker in crew.workers)
+        crew.workers.remove(worker)
+        self._unregister(worker)
+        worker.measure()
+        exit_code = bury(worker)
+        if not worker.is_ready:
+            self._check_start(worker, exit_code)
+        self._blame(worker, exit_code)
+        crew.requeue(worker)
+        self._counts["restarts"] += 1
+        self._start(crew, worker.name, worker.device)
 
-    def _in_flight(self, worker: Worker) -> str:
-        oldest = next(iter(worker.tasks.values()), "no document")
-        return worker.tasks.get(worker.doing.value, oldest)
+    def _unregister(self, worker: Worker) -> None:
+        self._poll.unregister(worker.process.sentinel)
+        if not worker.has_hung_up:
+            self._poll.unregister(worker.channel.fileno())
+        self._by_fd = {fd: other for fd, other in self._by_fd.items() if other is not worker}
 
-    def _died(self, worker: Worker) -> WorkerError:
-        worker.process.join(STOP_TIMEOUT_S)
-        code = worker.process.exitcode
-        if not worker.ready:
-            return WorkerError(
-                f"{worker.name} ended with exit code {code} before it was ready. Under 'spawn' "
-                "and 'forkserver' the main module is imported again: put what it runs under "
-                "if __name__ == '__main__':"
+    def _check_start(self, worker: Worker, exit_code: int) -> None:
+        """Refuse to go on with a worker that died before it was ready, unless it was killed.
+
+        Raises:
+            WorkerError: It says so.
+        """
+        self._kills_at_start += 1
+        again = self._can_start or self._kills_at_start <= MAX_KILLS_AT_START
+        if exit_code not in KILLS or not again:
+            hint = "" if exit_code in KILLS else _MAIN_HINT
+            raise WorkerError(f"{Death(worker.name, exit_code)} before it was ready{hint}")
+
+    def _blame(self, worker: Worker, exit_code: int) -> None:
+        """Hold a death against the items in hand, and give them up if it is one too many."""
+        in_hand = worker.hand.look()
+        task = worker.tasks.get(in_hand.task)
+        timeout_s = None if worker.late is None else self._timeout_s
+        death = Death(worker.name, exit_code, timeout_s, worker.peak_mb)
+        is_known = task is not None and in_hand.first is not None
+        if worker.late is not None and worker.late != in_hand:
+            is_known = False  # it has finished the item after all, just before it was killed
+        if self._row.death(in_hand if is_known else None):
+            names = f"; in hand: {self._poison.names(task, in_hand)}" if is_known and task else ""
+            raise WorkerError(
+                f"{death}; so did {self._row.length - 1} before, and nothing was finished in "
+                f"between{names}"
             )
-        hint = " (killed: perhaps it ran out of memory)" if code == -9 else ""
-        return WorkerError(
-            f"{worker.name} died with exit code {code}{hint}; in flight: {self._in_flight(worker)}"
-        )
+        if is_known and task is not None:
+            self._punish(worker, task, in_hand, death)
+
+    def _punish(self, worker: Worker, task: Task, in_hand: InHand, death: Death) -> None:
+        index = task.blame(in_hand, death)
+        if index is None:
+            return
+        error = None
+        try:
+            task.give_up(index, self._poison.give_up(task, index, death, in_hand))
+        except WorkerError as raised:
+            error = raised
+        if error is not None or not task.parts:
+            del worker.tasks[task.number]
+            self._finish(no_result(task, error))
+
+    # ---- the end ---------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """Let a wait in another thread end soon, with an error."""
+        self._failure = self._failure or WorkerError("the run was stopped")
 
     def close(self) -> None:
-        """End all workers: asked first, then terminated, then killed."""
+        """End all workers; a forked copy of this process has no say in it."""
         if os.getpid() != self._owner:
-            return  # a forked child has a copy of this pool, and no say in it
-        for worker in self.workers:
-            try:
-                if not worker.ready:
-                    worker.process.kill()  # it may still have the signal handlers of main
-                elif worker.tasks:
-                    worker.process.terminate()
-                else:
-                    worker.connection.send(None)
-            except (OSError, ValueError):
-                pass
-        deadline = time.monotonic() + STOP_TIMEOUT_S
-        for worker in self.workers:
-            worker.process.join(max(0.0, deadline - time.monotonic()))
-            if worker.process.is_alive():
-                worker.process.kill()
-                worker.process.join()
-            worker.connection.close()
-            worker.process.close()
-        self.workers = []
-
-
-def _start_worker(context: Any, name: str) -> Worker:
-    ours, theirs = context.Pipe()
-    doing = context.RawValue(ctypes.c_longlong, NOTHING)
-    process = context.Process(
-        target=worker_module.main, args=(theirs, doing), name=f"edspipe {name}", daemon=True
-    )
-    try:
-        process.start()
-    finally:
-        theirs.close()
-    _limit_sends(ours, START_TIMEOUT_S)
-    return Worker(name, process, ours, doing, since=time.monotonic())
-
-
-def _limit_sends(connection: Connection, timeout_s: float | None) -> None:
-    """Let a send fail with BlockingIOError when nothing is read for so long; None waits for ever.
-
-    A worker inside a C function that keeps the interpreter's lock (a regex) reads nothing, and a
-    send to a full pipe would then wait beyond every time limit.
-    """
-    whole, part = divmod(timeout_s or 0.0, 1.0)
-    limit = struct.pack("ll", int(whole), int(part * 1e6))
-    with socket.socket(fileno=os.dup(connection.fileno())) as pipe:
-        pipe.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+            return
+        self.stop()
+        with self._lock:
+            workers = [worker for crew in self._crews.values() for worker in crew.workers]
+            for crew in self._crews.values():
+                crew.workers.clear()
+                crew.waiting.clear()
+            self.outcomes.clear()
+            end_all(workers, lambda worker: worker.channel.send(pack_head(Stop())))
