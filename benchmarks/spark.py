@@ -28,7 +28,7 @@ import edspipe.pipes as eds
 from edspipe.data.spark import from_spark, local_session, run_spark
 from edspipe.demo import write_corpus
 from edspipe.stream.executors.spark.job import local_segments
-from edspipe.stream.executors.spark.task import Plan, pack_plan, unpack_plan
+from edspipe.stream.executors.spark.plans import Plan, pack_plan, unpack_plan
 from edspipe.stream.settings import Settings
 
 CORPUS_NOTES = 1e8
@@ -151,16 +151,18 @@ def measure(session: Any, folder: Path, encoder: str | None, number: int) -> Non
     frame.repartition(PARTITIONS).write.parquet(str(folder / "notes"))
     nlp = build(encoder)
     words = sum(len(record["note_text"].split()) for record in records) / number
+    size_kb = sum(len(record["note_text"].encode()) for record in records) / number / 1000
     here = seconds_here(records, nlp)
     size, pack_s, unpack_s = shipping(nlp)
     wall, python, java, peak = on_spark(session, folder / "notes", nlp)
     rate = number / (python + java)
-    print(f"pipeline            {encoder or 'rules'}, {number:,} notes of {words:.0f} words")
-    print(f"in this process     {number / here:,.0f} notes/s a core")
+    name = encoder or "rules"
+    print(f"pipeline            {name}, {number:,} notes of {words:.0f} words, {size_kb:.1f} kB")
+    print(f"in this process     {number / here:,.1f} notes/s a core")
     print(
-        f"on Spark            {rate:,.0f} notes/s a core ({python:.1f} s Python, {java:.1f} s Java)"
+        f"on Spark            {rate:,.1f} notes/s a core ({python:.1f} s Python, {java:.1f} s Java)"
     )
-    print(f"                    {number / wall:,.0f} notes/s in all, by the clock")
+    print(f"                    {number / wall:,.1f} notes/s in all, by the clock")
     print(
         f"broadcast           {size / 2**20:,.2f} MiB, packed in {pack_s:.2f} s, "
         f"unpacked in {unpack_s:.2f} s a worker"

@@ -33,8 +33,8 @@ from edspipe.errors import (
 )
 from edspipe.stream.executors.executor import StreamIterator
 from edspipe.stream.executors.spark import daemon
+from edspipe.stream.executors.spark import plans as plans_module
 from edspipe.stream.executors.spark import session as session_module
-from edspipe.stream.executors.spark import task as task_module
 from edspipe.stream.executors.spark.executor import SparkExecutor
 from edspipe.stream.executors.spark.rows import SparkPartitions
 from edspipe.stream.executors.spark.session import check_classic, local_session
@@ -496,6 +496,9 @@ def test_tensors_for_a_device_are_refused(notes: Any, tiny_nlp: edspipe.Pipeline
 def test_settings_without_a_meaning_are_told(notes: Any, log: list[str]) -> None:
     to_spark(from_spark(notes).set_processing(num_cpu_workers=2, timeout_s=3, backend="spark"))
     assert "WARNING on Spark these settings mean nothing: num_cpu_workers, timeout_s" in log
+    with on_spark(Stream.from_items([1]).map(str).set_processing(timeout_s=3)) as there:
+        assert list(there) == ["1"]
+    assert "WARNING on Spark these settings mean nothing: timeout_s" in log
 
 
 def test_run_spark_takes_frames_only(session: Any) -> None:
@@ -626,13 +629,13 @@ class FakeBroadcast:
 
 
 def test_a_worker_keeps_few_pipelines(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(task_module, "_LOADED", type(task_module._LOADED)())
-    data, _ = task_module.pack_plan(task_module.Plan((), Settings(), 0))
+    monkeypatch.setattr(plans_module, "_LOADED", type(plans_module._LOADED)())
+    data, _ = plans_module.pack_plan(plans_module.Plan((), Settings(), 0))
     for number in range(5):
-        task_module.load_plan(str(number), FakeBroadcast(data))
-    assert list(task_module._LOADED) == ["3", "4"]
-    again = task_module.load_plan("3", None)
-    assert again is task_module._LOADED["3"]
+        plans_module.load_plan(str(number), FakeBroadcast(data))
+    assert list(plans_module._LOADED) == ["3", "4"]
+    again = plans_module.load_plan("3", None)
+    assert again is plans_module._LOADED["3"]
 
 
 def test_the_daemon_loads_what_is_there(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import astuple, fields
 from pathlib import Path
 from typing import Any
 
 from edspipe.data.document_folder import DocumentFolder
 from edspipe.data.standoff.files import TXT
 from edspipe.data.standoff.record import Record
-from edspipe.data.standoff.render import RenderCounts, render
+from edspipe.data.standoff.render import render
 from edspipe.errors import DataError
 
 FILES, COUNTS = "files", "counts"
-_LINES = [f"lines_{field.name}" for field in fields(RenderCounts)]
 
 
 def render_files(record: Record) -> dict[str, Any]:
@@ -35,7 +33,7 @@ def render_files(record: Record) -> dict[str, Any]:
     files = {suffix: _encode(text, note_id, suffix) for suffix, text in texts.items()}
     # the text comes last: a reader takes a text without annotations for a document
     files[TXT] = _encode(record["text"], note_id, TXT)
-    lines = dict(zip(_LINES, astuple(counts), strict=True))
+    lines = {f"lines_{name}": number for name, number in vars(counts).items()}
     return {"note_id": note_id, FILES: files, COUNTS: lines}
 
 

@@ -1,4 +1,4 @@
-"""What a run may leave behind: processes, files, threads, descriptors."""
+"""What tests of workers look at: processes, files, threads, descriptors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+import pytest
 from worker_streams import MAIN
+
+
+def slow(*values: object) -> object:
+    """Parameters of a test that only the nightly script runs."""
+    return pytest.param(*values, marks=pytest.mark.slow)
 
 
 def our_workers() -> list[psutil.Process]:

@@ -11,7 +11,7 @@ import threading
 import time
 
 import pytest
-from leftovers import our_workers, until
+from leftovers import our_workers, slow, until
 from worker_streams import (
     BAD,
     SECRET,
@@ -58,8 +58,9 @@ def timed_error(stream: Stream) -> tuple[str, float]:
 # ---- a deadly document -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("ordered", [True, False])
-@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("count", "ordered"), [(2, True), slow(1, True), slow(1, False), slow(2, False), (3, False)]
+)
 @pytest.mark.parametrize("way", WAYS)
 def test_a_deadly_document_is_quarantined_and_the_rest_delivered_once(
     way, count, ordered, tmp_path
@@ -78,7 +79,7 @@ def test_a_deadly_document_is_quarantined_and_the_rest_delivered_once(
     assert SECRET not in line["message"]
 
 
-@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("count", [slow(1), 2])
 @pytest.mark.parametrize("way", WAYS)
 def test_a_deadly_document_is_an_error_that_names_it(way, count):
     die, error, deaths = WAYS[way]
@@ -92,7 +93,7 @@ def test_a_deadly_document_is_an_error_that_names_it(way, count):
     assert seconds < RECOVERY_S
 
 
-@pytest.mark.parametrize("method", ["forkserver", pytest.param("spawn", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("method", ["forkserver", slow("spawn")])
 def test_a_deadly_document_is_found_by_other_kinds_of_workers(method):
     list(on_workers(numbers(1).map(abs), 1, method))  # the server starts
     stream = on_workers(records().map(Deadly(leave)), 2, method, on_error="skip")
@@ -228,7 +229,7 @@ def twice(doc):
     yield doc | {"part": 1}
 
 
-@pytest.mark.parametrize("method", ["fork", "forkserver"])
+@pytest.mark.parametrize("method", [slow("fork"), "forkserver"])
 def test_random_kills_lose_nothing_and_double_nothing(method):
     assert run_in_chaos(1500, 0, (0.2, 0.8), method) > 0
 

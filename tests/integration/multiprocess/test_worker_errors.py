@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
+from leftovers import slow
 from worker_streams import (
     SECRET,
     in_batch,
@@ -62,7 +63,7 @@ ERRORS = {
 }
 
 
-@pytest.mark.parametrize("place", [0, 57])
+@pytest.mark.parametrize("place", [slow(0), 57])
 @pytest.mark.parametrize("name", ERRORS)
 def test_what_an_op_raises_in_a_worker_reaches_the_caller(name, place):
     with pytest.raises(PipeError) as caught:
@@ -107,7 +108,7 @@ def test_errors_are_never_lost_to_the_end_of_the_stream():
             list(on_workers(numbers(3).map(fail_at(2, ValueError)), 1))
 
 
-@pytest.mark.parametrize("method", ["forkserver", pytest.param("spawn", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("method", ["forkserver", slow("spawn")])
 def test_an_error_reaches_the_caller_from_other_kinds_of_workers(method):
     with pytest.raises(PipeError, match="item 7 with TwoArguments"):
         list(on_workers(numbers().map(fail_at(7, ERRORS["TwoArguments"])), 1, method))
@@ -242,6 +243,22 @@ def test_an_op_that_cannot_be_rebuilt_is_an_error_at_once(method):
     message = r"a worker could not load what it should run .ValueError"
     with pytest.raises(WorkerError, match=message):
         list(on_workers(numbers().map(lambda x: prison), 2, method))
+
+
+@pytest.mark.parametrize("shown", [False, True])
+def test_why_an_op_cannot_be_rebuilt_is_quoted_only_where_text_may_be_shown(shown):
+    prison = Prison(in_worker)
+    with pytest.raises(WorkerError) as caught:
+        list(on_workers(numbers().map(lambda x: prison), debug_show_text=shown))
+    assert (SECRET in str(caught.value)) == shown
+
+
+def test_a_worker_has_no_workers():
+    def nested(x):
+        return list(on_workers(numbers(3).map(abs)))
+
+    with pytest.raises(WorkerError, match="a worker cannot have workers: run the stream"):
+        list(on_workers(numbers(3).map(nested)))
 
 
 def test_an_arrival_that_fails_is_an_error_with_its_place():

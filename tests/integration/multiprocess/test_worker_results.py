@@ -9,6 +9,7 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from leftovers import slow
 from worker_streams import MAIN, in_batch, numbers, on_workers, parts
 
 from edspipe.stream.ops.map import Map
@@ -52,20 +53,20 @@ STREAMS = {
 }
 
 
-@pytest.mark.parametrize("count", [1, 2, 4])
+@pytest.mark.parametrize("count", [slow(1), 2, slow(4)])
 @pytest.mark.parametrize("name", STREAMS)
 def test_workers_do_not_show_in_what_comes_out(name, count):
     stream = STREAMS[name].set_processing(seed=5)
     assert list(on_workers(stream, count)) == list(stream)
 
 
-@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("count", [slow(1), 2, slow(3)])
 def test_a_forkserver_gives_the_same(count):
     stream = STREAMS["loop"].set_processing(seed=5)
     assert list(on_workers(stream, count, "forkserver")) == list(stream)
 
 
-@pytest.mark.parametrize("count", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [1, slow(2)])
 def test_spawn_gives_the_same(count):
     stream = STREAMS["loop"].set_processing(seed=5)
     assert list(on_workers(stream, count, "spawn")) == list(stream)

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import psutil
 import pytest
-from leftovers import is_alive, our_workers, resources, until
+from leftovers import is_alive, our_workers, resources, slow, until
 from worker_streams import endless, numbers, on_workers, slowly
 
-METHODS = ["fork", "forkserver", pytest.param("spawn", marks=pytest.mark.slow)]
+METHODS = ["fork", "forkserver", slow("spawn")]
 
 
 def endless_later(x):
@@ -35,8 +35,10 @@ def _as_before():
 
 
 @pytest.mark.usefixtures("_as_before")
-@pytest.mark.parametrize("prefetch", [0, 2])
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("method", "prefetch"),
+    [("fork", 0), ("forkserver", 2), slow("fork", 2), slow("forkserver", 0), slow("spawn", 0)],
+)
 @pytest.mark.parametrize("way", ["close", "del", "break", "error", "end"])
 def test_workers_end_with_the_iterator(way, method, prefetch):
     stream = on_workers(numbers(300).map(abs), 2, method, prefetch=prefetch)
@@ -193,8 +195,18 @@ def are_gone(pids: list[int], within_s: float) -> bool:
     return until(lambda: not any(is_alive(pid) for pid in pids), within_s)
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    ("method", "number"),
+    [
+        ("fork", signal.SIGKILL),
+        ("forkserver", signal.SIGKILL),
+        ("forkserver", signal.SIGTERM),
+        slow("fork", signal.SIGTERM),
+        slow("fork", signal.SIGHUP),
+        slow("forkserver", signal.SIGHUP),
+        *(slow("spawn", number) for number in (signal.SIGKILL, signal.SIGTERM)),
+    ],
+)
 def test_nothing_outlives_a_main_process_that_is_killed(tmp_path, method, number):
     shared = resources()[2]
     script = start_script(tmp_path, method)
@@ -232,8 +244,10 @@ def test_a_whole_group_that_is_terminated_leaves_nothing(tmp_path):
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
-@pytest.mark.parametrize("prefetch", [0, 2])
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("method", "prefetch"),
+    [("fork", 0), ("forkserver", 2), slow("forkserver", 0), slow("spawn", 2)],
+)
 def test_ctrl_c_ends_everything_with_one_traceback(tmp_path, method, prefetch):
     script = start_script(tmp_path, method, prefetch=prefetch)
     for _ in range(2):
@@ -248,9 +262,17 @@ def test_ctrl_c_ends_everything_with_one_traceback(tmp_path, method, prefetch):
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
-@pytest.mark.parametrize("prefetch", [0, 2])
-@pytest.mark.parametrize("ending", ["exit", "error"])
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("method", "ending", "prefetch"),
+    [
+        ("fork", "error", 2),
+        ("forkserver", "exit", 0),
+        ("forkserver", "exit", 2),
+        slow("fork", "exit", 0),
+        slow("forkserver", "error", 0),
+        slow("spawn", "exit", 2),
+    ],
+)
 def test_an_interpreter_that_ends_in_mid_run_ends_in_peace(tmp_path, method, ending, prefetch):
     script = start_script(tmp_path, method, ending=ending, prefetch=prefetch)
     for _ in range(2):
@@ -264,7 +286,7 @@ def test_an_interpreter_that_ends_in_mid_run_ends_in_peace(tmp_path, method, end
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
-@pytest.mark.parametrize("method", ["forkserver", "spawn"])
+@pytest.mark.parametrize("method", ["forkserver", slow("spawn")])
 def test_a_script_without_a_main_guard_gets_an_error_that_says_so(tmp_path, method):
     script = start_script(tmp_path, method, script=SCRIPT + "\nmain()\n")
     _, errors = script.communicate(timeout=30)

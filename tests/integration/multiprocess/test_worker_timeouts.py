@@ -9,7 +9,7 @@ import time
 from multiprocessing.process import BaseProcess
 
 import pytest
-from leftovers import our_workers
+from leftovers import our_workers, slow
 from worker_streams import (
     BAD,
     Deadly,
@@ -33,7 +33,7 @@ REST = [record(i) for i in range(400) if i != BAD]
 STUCK = {"asleep": sleep_on, "in C": loop_in_c, "stopped": be_stopped}
 
 
-@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("count", [slow(1), 2])
 @pytest.mark.parametrize("way", STUCK)
 def test_a_document_that_takes_too_long_is_quarantined_at_its_deadline(way, count, tmp_path):
     path = tmp_path / "quarantine.jsonl"
@@ -49,7 +49,7 @@ def test_a_document_that_takes_too_long_is_quarantined_at_its_deadline(way, coun
     assert line["document"] == record(BAD)
 
 
-@pytest.mark.parametrize("way", STUCK)
+@pytest.mark.parametrize("way", ["in C", slow("asleep"), slow("stopped")])
 def test_a_document_that_takes_too_long_is_an_error_that_names_it(way):
     stream = on_workers(records().map(Deadly(STUCK[way])), timeout_s=TIMEOUT_S)
     start = time.monotonic()

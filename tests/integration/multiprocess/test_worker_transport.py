@@ -8,6 +8,7 @@ import os
 import numpy as np
 import psutil
 import pytest
+from leftovers import slow
 from worker_streams import MAIN, in_worker, numbers, on_workers
 
 import edspipe
@@ -16,7 +17,7 @@ from edspipe.stream.executors.multiprocess import memory, parcels, pool
 from edspipe.stream.stream import Stream
 
 
-@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+@pytest.mark.parametrize("method", ["fork", "forkserver", slow("spawn")])
 def test_lambdas_and_local_functions_travel(method):
     factor = 3
 
@@ -143,9 +144,7 @@ def told(doc) -> tuple:
     return doc.text, doc._.note_id, spans, doc.user_data["number"]
 
 
-@pytest.mark.parametrize(
-    "method", ["fork", "forkserver", pytest.param("spawn", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("method", ["fork", slow("forkserver"), slow("spawn")])
 def test_docs_come_back_equal_on_the_vocab_that_they_came_from(nlp, method):
     docs = [note(nlp, i) for i in range(10)]
 

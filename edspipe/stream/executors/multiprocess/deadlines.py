@@ -15,7 +15,7 @@ CHECK_EVERY_S = 0.1
 """How late a worker that takes too long may be noticed."""
 HANG_UP_TIMEOUT_S = 1.0
 """How long a process may go on that has closed its end of the channel."""
-GRACE_S = 1.0
+GRACE_S = 2.0
 """What a worker gets beyond the time of an item to take up its next task."""
 PAUSE_S = 0.5
 """If nobody has looked for so long, the time is not held against the workers."""

@@ -33,10 +33,12 @@ class Start(NamedTuple):
     Attributes:
         table: The sizes of the values in the body.
         device: The device for the ops that want one.
+        shows_text: Whether errors may quote what failed.
     """
 
     table: list[Sizes]
     device: str | None
+    shows_text: bool
 
 
 class Share(NamedTuple):

@@ -73,7 +73,7 @@ class Pool:
     ) -> None:
         self.outcomes: dict[int, Outcome] = {}
         self._crews = {crew.kind: crew for crew in crews}
-        self._timeout_s = settings.timeout_s
+        self._settings = settings
         self._shared = shared
         self._poison = poison
         self._counts = counts
@@ -103,7 +103,7 @@ class Pool:
             self._poll.register(fd, select.POLLIN)
             self._by_fd[fd] = worker
         self._send_shared(worker)
-        self._send(worker, Start(crew.table, device), crew.plan)
+        self._send(worker, Start(crew.table, device, self._settings.debug_show_text), crew.plan)
 
     # ---- tasks -----------------------------------------------------------------------------
 
@@ -249,7 +249,7 @@ class Pool:
         """Hold a death against the items in hand, and give them up if it is one too many."""
         in_hand = worker.hand.look()
         task = worker.tasks.get(in_hand.task)
-        timeout_s = None if worker.late is None else self._timeout_s
+        timeout_s = None if worker.late is None else self._settings.timeout_s
         death = Death(worker.name, exit_code, timeout_s, worker.peak_mb)
         is_known = task is not None and in_hand.first is not None
         if worker.late is not None and worker.late != in_hand:

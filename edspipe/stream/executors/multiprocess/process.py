@@ -103,6 +103,10 @@ def start_worker(context: Any, name: str, device: str | None) -> Worker:
     Raises:
         WorkerError: The system does not let us.
     """
+    if multiprocessing.current_process().daemon:
+        raise WorkerError(
+            "a worker cannot have workers: run the stream that is inside an op without them"
+        )
     ours, theirs = socket.socketpair()
     method = context.get_start_method()
     # A death signal comes when the thread that made a process ends, and not only with its process:

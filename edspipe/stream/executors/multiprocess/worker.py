@@ -38,6 +38,8 @@ from edspipe.stream.ops.op import Run
 from edspipe.stream.plan import Segment
 
 _PR_SET_PDEATHSIG = 1
+_NAMING_ERRORS = (ImportError, AttributeError, OSError)
+"""Errors of loading whose messages name modules, functions and files, and quote no text."""
 
 
 def main(sock: socket.socket, main_pid: int, dies_with_parent: bool) -> None:
@@ -119,7 +121,7 @@ class Desk:
                 if head.device is not None and hasattr(op, "to_device"):
                     op.to_device(head.device)
         except BaseException as error:
-            self._mail.send(Ready(pack_error(_start_error(error))))
+            self._mail.send(Ready(pack_error(_start_error(error, head.shows_text))))
             return False
         self._mail.send(Ready(None))
         return True
@@ -191,9 +193,8 @@ class _Job:
         return Result(number, self._done, table, notes, counts, seconds), self._packing.body()
 
 
-def _start_error(error: BaseException) -> BaseException:
+def _start_error(error: BaseException, shows_text: bool) -> BaseException:
     if isinstance(error, EdspipeError):
         return error
-    return WorkerError(
-        f"a worker could not load what it should run ({type(error).__name__}: {error})"
-    )
+    said = f": {error}" if shows_text or isinstance(error, _NAMING_ERRORS) else ""
+    return WorkerError(f"a worker could not load what it should run ({type(error).__name__}{said})")

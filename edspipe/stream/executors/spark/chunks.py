@@ -10,7 +10,7 @@ from typing import Any
 from edspipe.stream.account import Note, Notes
 from edspipe.stream.executors.multiprocess.messages import PackedError, pack_error, plain_notes
 from edspipe.stream.executors.spark.failures import task_failure
-from edspipe.stream.executors.spark.task import LoadedPlan, load_plan
+from edspipe.stream.executors.spark.plans import LoadedPlan, load_plan
 from edspipe.stream.hooks import dumps, loads
 from edspipe.stream.markers import Item, Place
 from edspipe.stream.ops.op import Run

@@ -16,14 +16,15 @@ from edspipe.stream.events import Events
 from edspipe.stream.executors.spark.ahead import SparkEvents
 from edspipe.stream.executors.spark.chunks import PackedResult, PackedTask, run_tasks
 from edspipe.stream.executors.spark.failures import explained
-from edspipe.stream.executors.spark.job import packed_plan
+from edspipe.stream.executors.spark.plans import Plan, packed_plan, warn_ignored
 from edspipe.stream.executors.spark.session import active_session, local_session
-from edspipe.stream.executors.spark.task import Plan
 from edspipe.stream.hooks import Shared
 from edspipe.stream.ops.op import Arrive, Run
 from edspipe.stream.plan import Segment, Stage
 from edspipe.stream.settings import Settings
 
+IGNORED = ("num_gpu_workers", "devices", "timeout_s", "ordered")
+"""Settings that Spark has its own for."""
 TASKS_PER_CORE = 4
 """Tasks a core in one window: a job of Spark takes some 50 ms, and as long as its slowest task."""
 
@@ -57,6 +58,7 @@ class SparkExecutor:
             segments.append(segment)
         if not self._arrivals:
             return
+        warn_ignored(run.settings, IGNORED)
         data, self.shared = packed_plan(Plan(tuple(segments), run.settings, run.seed))
         self._num_known = len(self.shared.packed())
         if self._session is None:

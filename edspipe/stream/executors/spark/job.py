@@ -6,31 +6,24 @@ import json
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 from loguru import logger
 
-from edspipe.errors import EdspipeError, WorkerError
+from edspipe.errors import EdspipeError
 from edspipe.stream.account import Failure, RunReport
 from edspipe.stream.executors.executor import Description, draw_seed
 from edspipe.stream.executors.spark.envelope import KIND, RECORD, envelope_ddl
 from edspipe.stream.executors.spark.failures import explained
+from edspipe.stream.executors.spark.plans import Encoder, Plan, packed_plan, warn_ignored
 from edspipe.stream.executors.spark.rows import SparkPartitions, first_items
 from edspipe.stream.executors.spark.session import session_of
-from edspipe.stream.executors.spark.task import (
-    Encoder,
-    Plan,
-    RowEvents,
-    link,
-    new_run,
-    pack_plan,
-    run_partition,
-)
+from edspipe.stream.executors.spark.task import RowEvents, link, new_run, run_partition
 from edspipe.stream.executors.spark.types import arrow_type, parse_schema
-from edspipe.stream.hooks import Identity, Shared, WrongValue, dumps
+from edspipe.stream.hooks import Identity
 from edspipe.stream.markers import Item
 from edspipe.stream.ops.op import Op
 from edspipe.stream.plan import Segment, plan
@@ -112,7 +105,7 @@ def run_on_spark(
     """
     settings = stream.settings
     segments = local_segments(stream.ops, settings, stream.looping)
-    _warn_ignored(settings)
+    warn_ignored(settings, IGNORED)
     frame = partitions.frame
     session = session_of(frame) if session is None else session
     seed = draw_seed() if settings.seed is None else settings.seed
@@ -129,13 +122,6 @@ def run_on_spark(
     )
     results = frame.mapInArrow(_work(session, whole), types)
     return _collect(session, results, settings, sum(sizes), store)
-
-
-def _warn_ignored(settings: Settings) -> None:
-    defaults = {f.name: f.default for f in fields(settings)}
-    given = [name for name in IGNORED if getattr(settings, name, None) != defaults.get(name)]
-    if given:
-        logger.warning("on Spark these settings mean nothing: {}", ", ".join(given))
 
 
 def local_segments(ops: Sequence[Op], settings: Settings, looping: bool) -> tuple[Segment, ...]:
@@ -177,24 +163,6 @@ def _schema(columns: Columns, frame: Any, plan: Plan) -> Any:
     rows = RowEvents(iter(first_items(frame, SAMPLE_ROWS, plan.make_row)), 0, run)
     events = link(rows, plan.segments, run)
     return columns.schema([event.value for event in events if isinstance(event, Item)])
-
-
-def packed_plan(plan: Plan) -> tuple[bytes, Shared]:
-    """Return a plan as bytes.
-
-    Raises:
-        WorkerError: Something cannot be pickled; it is named.
-    """
-    try:
-        return pack_plan(plan)
-    except WrongValue as error:
-        found = error
-    for op in [op for segment in plan.segments for op in segment.ops]:
-        try:
-            dumps(op, Shared())
-        except WrongValue as error:
-            raise WorkerError(f"{op.stage} cannot run in a worker: {error}") from None
-    raise WorkerError(f"the settings of the stream cannot be sent to a worker: {found}")
 
 
 def _work(session: Any, plan: Plan) -> Any:

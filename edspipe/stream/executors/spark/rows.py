@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import islice
 from typing import Any, overload
@@ -11,10 +11,8 @@ import pyarrow as pa
 
 from edspipe.optional import require
 from edspipe.stream.executors.spark.failures import explained
+from edspipe.stream.executors.spark.plans import MakeRow
 from edspipe.stream.executors.spark.session import check_classic
-
-MakeRow = Callable[[str, int, dict[str, Any]], Any]
-"""Makes an item of the name of a partition, the number of a row in it from 1, and its values."""
 
 
 def items_of(

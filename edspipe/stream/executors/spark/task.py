@@ -8,11 +8,8 @@ attempt that fails leaves nothing.
 from __future__ import annotations
 
 import json
-import pickle
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import pyarrow as pa
 
@@ -22,112 +19,16 @@ from edspipe.stream.account import Account
 from edspipe.stream.events import Events
 from edspipe.stream.executors.spark.envelope import RECORD, pack_rows
 from edspipe.stream.executors.spark.failures import task_failure
-from edspipe.stream.executors.spark.rows import MakeRow, items_of
-from edspipe.stream.hooks import Identity, Shared, WrongValue, dumps, identity_of, loads
+from edspipe.stream.executors.spark.plans import Plan, load_plan
+from edspipe.stream.executors.spark.rows import items_of
+from edspipe.stream.hooks import Identity, WrongValue, identity_of
 from edspipe.stream.markers import Item
 from edspipe.stream.ops.op import Run
 from edspipe.stream.plan import LocalEvents, Segment
-from edspipe.stream.settings import Settings
 
 BATCH_ROWS = 512
 """Records that go back to Spark at once: enough that Arrow costs nothing, few enough to hold."""
-MAX_PLANS = 2
-"""Streams that a worker keeps unpacked; each may hold a model."""
 STAGE = "to_spark"
-
-
-class Encoder(Protocol):
-    """Makes columns of records."""
-
-    def encode(self, records: Sequence[dict[str, Any]]) -> pa.RecordBatch:
-        """Return a row for each record.
-
-        Raises:
-            DataError: One does not fit.
-        """
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a worker needs to know of a run.
-
-    Attributes:
-        segments: The ops, which run on a partition one after the other.
-        settings: How the stream is run.
-        seed: Of all random ops.
-        starts: The number of the first row of each partition.
-        sizes: Rows of each partition.
-        schema: Of what a task hands back.
-        encoder: Makes columns of records.
-        make_row: `(partition, number, record)` -> item; None leaves records.
-    """
-
-    segments: tuple[Segment, ...]
-    settings: Settings
-    seed: int
-    starts: tuple[int, ...] = ()
-    sizes: tuple[int, ...] = ()
-    schema: pa.Schema | None = None
-    encoder: Encoder | None = None
-    make_row: MakeRow | None = None
-
-
-@dataclass
-class LoadedPlan:
-    """A plan in a worker, with the shared objects that it and its values refer to."""
-
-    plan: Plan
-    shared: Shared
-    num_later: int = 0
-
-    def keep(self, later: Sequence[bytes]) -> None:
-        """Take in shared objects that came after the plan, as far as they are not here yet."""
-        for data in later[self.num_later :]:
-            self.shared.keep(loads(data, self.shared))
-            self.num_later += 1
-
-
-_LOADED: OrderedDict[str, LoadedPlan] = OrderedDict()
-
-
-def pack_plan(plan: Plan) -> tuple[bytes, Shared]:
-    """Turn a plan into bytes; objects of shared types are in it once.
-
-    Raises:
-        WrongValue: It holds something that cannot be pickled.
-    """
-    shared = Shared()
-    body = dumps(plan, shared, collect=True)
-    return pickle.dumps((shared.packed(), body), protocol=pickle.HIGHEST_PROTOCOL), shared
-
-
-def unpack_plan(data: bytes) -> LoadedPlan:
-    """Turn bytes of `pack_plan` back; they come from our own driver."""
-    shared = Shared()
-    objects, body = pickle.loads(data)  # noqa: S301
-    for packed in objects:
-        shared.keep(loads(packed, shared))
-    return LoadedPlan(loads(body, shared), shared)
-
-
-def load_plan(key: str, broadcast: Any) -> LoadedPlan:
-    """Return the plan of a run, unpacked once a worker, and made ready.
-
-    Args:
-        key: The name of the run.
-        broadcast: Holds the bytes, as `value`.
-    """
-    if key not in _LOADED:
-        while len(_LOADED) >= MAX_PLANS:
-            _LOADED.popitem(last=False)
-        loaded = unpack_plan(broadcast.value)
-        vars(broadcast).pop("_value", None)  # else the bytes would stay beside the model
-        for segment in loaded.plan.segments:
-            for op in segment.ops:
-                op.worker_init()
-        _LOADED[key] = loaded
-    _LOADED.move_to_end(key)
-    return _LOADED[key]
 
 
 class FoundFailures:
