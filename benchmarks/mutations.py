@@ -92,14 +92,14 @@ MUTATIONS = [
         "edspipe/stream/executors/multiprocess/pool.py",
         "        for fd in (worker.channel.fileno(), worker.process.sentinel):\n",
         "        for fd in (worker.channel.fileno(),):\n",
-        ("tests/integration/test_multiprocess.py", "-k", "dead_worker or killed_from_outside"),
+        ("tests/integration/multiprocess/test_worker_deaths.py", "-k", "error_that_names_it"),
     ),
     Mutation(
         "Batches depend on the number of workers",
         "edspipe/stream/ops/grouping.py",
         "        return MIN_CHUNK\n",
         "        return MIN_CHUNK + 7 * settings.num_cpu_workers\n",
-        ("tests/integration/test_multiprocess.py", "-k", "what_comes_out"),
+        ("tests/integration/multiprocess/test_worker_results.py", "-k", "what_comes_out"),
     ),
     Mutation(
         "Line ends of brat texts are translated",

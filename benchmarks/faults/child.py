@@ -82,7 +82,7 @@ def meet_disk(side: Any, fault: Fault, folder: Path, seed: int) -> None:
     place.mkdir()
     with _outcome(folder):
         path = side.write_dataset(place, documents(NUM_OLD))
-        before = _tree(place)
+        before, readable_before = _tree(place), _read(side, path)
         hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
         resource.setrlimit(resource.RLIMIT_FSIZE, (DISK_BYTES, hard))
         log(folder, "fault")
@@ -91,9 +91,14 @@ def meet_disk(side: Any, fault: Fault, folder: Path, seed: int) -> None:
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
             after = _tree(place)
-            facts = {"intact": before.items() <= after.items(), "readable": _read(side, path)}
-            extra = [name for name in after if name not in before]
-            log(folder, "facts", **facts, extra_files=len(extra))
+            log(
+                folder,
+                "facts",
+                intact=before.items() <= after.items(),
+                readable_before=readable_before,
+                readable=_read(side, path),
+                extra_files=len(after.keys() - before.keys()),
+            )
 
 
 def _read(side: Any, path: Path) -> int | str:

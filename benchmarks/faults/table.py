@@ -87,7 +87,8 @@ def _about_tools(tools: list[str], results: dict[str, Any]) -> str:
     for tool in tools:
         column = results[tool]
         versions = ", ".join(f"{key} {value}" for key, value in column["versions"].items())
-        where = f"{column['date']}, {column['machine']}"
+        times = _range([len(runs) for runs in column["runs"].values()])
+        where = f"{column['date']}, {times} runs of a fault, {column['machine']}"
         lines.append(f"| {TITLES[tool]} | {versions} | {column['how']} | {where} |")
     return "\n".join(lines) + "\n"
 
@@ -205,8 +206,8 @@ def _left(first: Result, runs: list[Result]) -> str:
 def _files(runs: list[Result]) -> str:
     temporary = max(run["temporary_files"] for run in runs)
     shared = max(run["shared_memory"] for run in runs)
-    parts = [f"{temporary} temporary files left"] if temporary else []
-    parts += [f"{shared} shared memory segments left"] if shared else []
+    parts = [f"{temporary} in the folder for temporary files"] if temporary else []
+    parts += [f"{shared} in shared memory"] if shared else []
     return ", ".join(parts)
 
 

@@ -116,7 +116,7 @@ def read_docs(
     if FORMATS[name].takes_tokenizer:
         options["tokenizer"] = tokenizer
     if name == "standoff" or options.get("converter") in ("standoff", "omop"):
-        options["span_setter"] = list(span_setter) if span_setter == ALL_PLACES else span_setter
+        options["span_setter"] = list(ALL_PLACES) if span_setter == ALL_PLACES else span_setter
     return read(path, **options)
 
 

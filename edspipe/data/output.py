@@ -116,6 +116,7 @@ def write_records(
     if overwrite not in (True, False, "append"):
         raise ValueError(f"overwrite is True, False or 'append', got {overwrite!r}")
     run = describe_run(stream, sink, stage, id_key)
+    stream = stream.set_processing(ends_in_writer=True, prefetch=0)
     if not is_remote(target):
         return _write(stream, Path(target).absolute(), sink, run, overwrite, resume, receipt)
     with staged_for_upload(str(target), sink.is_folder, overwrite, resume) as local:
@@ -183,6 +184,7 @@ class _Writer:
         self._iterator = iterator
         self._account = iterator.run.account
         self._account.keeps_entries = True
+        self._account.spill = self._enter_all
         self._has_position: bool = iterator.run.settings.ordered
         self._ledger = staging.ledger
         self._closed: deque[Entry] = deque()
@@ -267,6 +269,11 @@ class _Writer:
             entered = self._ledger.documents - self._carried.total()
             number = min(number, sum(position["totals"].values()) - entered)
         self._ledger.add([self._closed.popleft() for _ in range(number)])
+
+    def _enter_all(self, entries: list[Entry]) -> None:
+        """Enter documents that were closed while the next record is waited for."""
+        self._ledger.add([*self._closed, *entries])
+        self._closed.clear()
 
     def check_balance(self) -> None:
         """Refuse an output in which documents are missing.

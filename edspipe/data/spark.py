@@ -88,7 +88,8 @@ def to_spark(
     Raises:
         PipeError: An op failed on a document.
         DataError: A record does not fit the schema.
-        ValueError: An op needs the order of all items, which Spark does not know.
+        ValueError: An op needs the order of all items, which Spark does not know; or `store` is
+            given for what does not run on the executors.
         EdspipeError: There is no session.
     """
     writing = write_rows(data, converter, kwargs, STAGE)
@@ -96,6 +97,8 @@ def to_spark(
         run = _run(writing, schema, session, store)
         if run is not None:
             return run.records
+    if store is not None:
+        raise ValueError("store= is for a stream over a Spark frame that runs on its executors")
     return _from_here(writing, given_session(session), schema)
 
 

@@ -10,7 +10,7 @@ the result. So every document has one entry, and the balance
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -24,6 +24,9 @@ from edspipe.stream.quarantine import Quarantine
 STATUSES = ("filtered", "done", "skipped", "quarantined")
 """What becomes of a document, from the weakest: a document of which a part failed has failed."""
 _RANK = {status: rank for rank, status in enumerate(STATUSES)}
+
+MAX_ENTRIES = 10_000
+"""Closed entries that are kept until somebody drains them, where there is somebody to take them."""
 
 MAX_WARNINGS = 20
 """Left-out documents that are logged one by one; the rest is counted."""
@@ -117,6 +120,7 @@ class Account:
         totals: Closed documents by status.
         quarantine: Where left-out documents are written, if anywhere.
         keeps_entries: Whether closed entries are kept until they are drained.
+        spill: Takes entries when there are many of them, e.g. while a filter lets nothing through.
         muted: Whether a restored run is finding its place again: what is closed meanwhile was
             counted before.
     """
@@ -124,6 +128,7 @@ class Account:
     quarantine: Quarantine | None = None
     totals: Counter[str] = field(default_factory=Counter)
     keeps_entries: bool = False
+    spill: Callable[[list[Entry]], None] | None = None
     muted: bool = False
     _open: dict[tuple[int, int], _Open] = field(default_factory=dict)
     _closed: list[Entry] = field(default_factory=list)
@@ -201,6 +206,8 @@ class Account:
         if self.keeps_entries:
             identity, attempts, error = document.identity, document.attempts, document.error
             self._closed.append(Entry(*identity, status, attempts, error))
+            if self.spill is not None and len(self._closed) >= MAX_ENTRIES:
+                self.spill(self.drain())
 
     def _tell(self, places: Sequence[Place], status: str, failure: Failure) -> None:
         self._warnings += 1
@@ -217,7 +224,9 @@ class Account:
 
     def drain(self) -> list[Entry]:
         """Return the entries that were closed since the last call."""
-        entries, self._closed = self._closed, []
+        number = len(self._closed)  # another thread may be adding to them
+        entries = self._closed[:number]
+        del self._closed[:number]
         return entries
 
     def abandon(self) -> None:

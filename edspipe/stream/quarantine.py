@@ -7,6 +7,7 @@ plain data. A stream runs again over these documents alone with `Stream.only(pat
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,14 @@ class Quarantine:
 
     Args:
         path: A `.jsonl` file; that of an earlier run is replaced.
-        append: Go on with the file that is there, as a resumed run does.
+
+    Attributes:
+        size: Its length in bytes.
     """
 
-    def __init__(self, path: str | Path, append: bool = False) -> None:
+    def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self._append = append
+        self.size = 0
         self._handle: Any = None
 
     def add(self, documents: Sequence[tuple[Any, Any]], failure: Any) -> None:
@@ -36,7 +39,7 @@ class Quarantine:
         """
         if self._handle is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._handle = open(self.path, "ab" if self._append else "wb")  # noqa: SIM115
+            self._handle = open(self.path, "ab")  # noqa: SIM115
         alone = len(documents) == 1
         for (epoch, index, _), document in documents:
             record = {
@@ -51,19 +54,36 @@ class Quarantine:
                 "attempts": document.attempts,
                 "document": failure.document if alone else None,
             }
-            self._handle.write(json.dumps(record).encode() + b"\n")
+            self.size += self._handle.write(json.dumps(record).encode() + b"\n")
         self._handle.flush()
 
-    def begin(self) -> None:
-        """Remove the file of an earlier run, so that what is there is of this run."""
-        if not self._append:
+    def begin(self, size: int = 0) -> None:
+        """Make sure that what is in the file is of this run.
+
+        Args:
+            size: What this run had written, in bytes, when it was broken off; 0 for a new run.
+
+        Raises:
+            DataError: The file of the broken-off run is gone, or shorter.
+        """
+        if size == 0:
             self.path.unlink(missing_ok=True)
+            return
+        found = self.path.stat().st_size if self.path.is_file() else 0
+        if found < size:
+            raise DataError(
+                f"the quarantine of the run that goes on had {size} bytes, and has {found} now: "
+                "put it back, or begin anew",
+                file=self.path,
+            )
+        os.truncate(self.path, size)
+        self.size = size
 
     def close(self) -> None:
         """Close the file."""
         if self._handle is not None:
             self._handle.close()
-            self._handle, self._append = None, True
+            self._handle = None
 
 
 def read_quarantine(path: str | Path) -> Iterator[dict[str, Any]]:

@@ -36,6 +36,8 @@ from edspipe.stream.executors.spark import daemon
 from edspipe.stream.executors.spark import plans as plans_module
 from edspipe.stream.executors.spark import session as session_module
 from edspipe.stream.executors.spark.executor import SparkExecutor
+from edspipe.stream.executors.spark.failures import explained
+from edspipe.stream.executors.spark.job import _balance
 from edspipe.stream.executors.spark.rows import SparkPartitions
 from edspipe.stream.executors.spark.session import check_classic, local_session
 from edspipe.stream.executors.spark.types import arrow_type, to_ddl
@@ -91,9 +93,11 @@ def java() -> list[psutil.Process]:
 def session() -> Iterator[Any]:
     """A session of two cores; at the end, nothing of it is left."""
     before, handler = environment(), signal.getsignal(signal.SIGINT)
-    with local_session(2, LIGHT) as started:
-        assert environment() == before
-        yield started
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(session_module, "MAX_TASK_FAILURES", 2)  # what fails, fails sooner
+        with local_session(2, LIGHT) as started:
+            assert environment() == before
+            yield started
     assert java() == []
     assert environment() == before
     assert signal.getsignal(signal.SIGINT) is handler
@@ -470,6 +474,25 @@ def test_a_frame_that_changes_is_noticed(notes: Any) -> None:
         to_spark(stream)
 
 
+def test_settings_that_cannot_travel_are_told() -> None:
+    lock = threading.Lock()
+
+    def measure(item: Any) -> int:
+        with lock:
+            return 1
+
+    settings = Settings(batch_size=3, batch_by=measure)
+    with pytest.raises(WorkerError, match="the settings of the stream cannot be sent to a worker"):
+        plans_module.packed_plan(plans_module.Plan((), settings, 0))
+
+
+def test_what_goes_wrong_in_spark_is_named_and_not_quoted() -> None:
+    told = pytest.raises(WorkerError, match="Spark failed in task 3 with RuntimeError")
+    with told as caught, explained():
+        raise RuntimeError(f"Task 3 in stage 1.0: {SECRET}")
+    assert SECRET not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("stream", "message"),
     [
@@ -501,6 +524,11 @@ def test_settings_without_a_meaning_are_told(notes: Any, log: list[str]) -> None
     assert "WARNING on Spark these settings mean nothing: timeout_s" in log
 
 
+def test_a_store_is_for_frames_only(session: Any, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="store= is for a stream over a Spark frame"):
+        to_spark([{"a": 1}], session, store=str(tmp_path / "store"))
+
+
 def test_run_spark_takes_frames_only(session: Any) -> None:
     with pytest.raises(TypeError, match=r"begins with from_spark\(frame\)"):
         run_spark(Stream.from_items([{"a": 1}]))
@@ -521,6 +549,13 @@ def test_books_balance_and_list_each_document_once(notes: Any) -> None:
     assert run.report.delivered == run.records.count()
     assert set(run.seconds) >= {"map(some_parts)", "map(with_length)"}
     run.close()
+
+
+@pytest.mark.parametrize(("read", "done", "expected"), [(3, 3, 4), (3, 2, 3), (2, 3, 3)])
+def test_books_that_do_not_balance_are_refused(read: int, done: int, expected: int) -> None:
+    part = {"attempt": 0, "read": read, "delivered": 3, "totals": {"done": done}}
+    with pytest.raises(EdspipeError, match=f"do not balance: {expected} rows were counted, {read}"):
+        _balance([{**part, "counts": {}, "seconds": {}}], expected)
 
 
 def test_quarantined_documents_come_back(notes: Any, tmp_path: Path) -> None:

@@ -205,8 +205,9 @@ class StreamIterator:
         stages = plan(self._stream.ops, settings)
         self.run.keeps_ids = self.run.account.keeps_ids
         self._executor.start(stages, self.run)
-        if self.run.account.quarantine is not None and self._restored is None:
-            self.run.account.quarantine.begin()
+        if self.run.account.quarantine is not None:
+            size = 0 if self._restored is None else self._restored.get("quarantine_bytes", 0)
+            self.run.account.quarantine.begin(size)
         if settings.show_progress:
             total = None if self.run.looping else self._stream.source.num_items()
             self._progress = Progress(total, self.run)
@@ -300,6 +301,7 @@ def _produce(events: Events, run: Run, fingerprint: list[str] | None = None) -> 
 def _state(
     events: Events | None, run: Run, fingerprint: list[str] | None, epoch: int
 ) -> dict[str, Any]:
+    quarantine = run.account.quarantine
     return {
         "format": STATE_FORMAT,
         "stream": fingerprint,
@@ -308,4 +310,5 @@ def _state(
         "position": None if events is None else events.get_state(),
         "totals": dict(run.account.totals),
         "counts": dict(run.counts),
+        "quarantine_bytes": 0 if quarantine is None else quarantine.size,
     }

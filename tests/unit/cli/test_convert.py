@@ -88,7 +88,7 @@ def test_a_path_that_says_nothing_is_refused(tmp_path):
 
 
 def test_a_format_that_does_not_exist_is_refused_with_the_nearest():
-    with pytest.raises(ValueError, match="no format 'jason'. Did you mean 'json'"):
+    with pytest.raises(ValueError, match=r"no format 'jason'. Did you mean 'json'"):
         find_format("x", "jason")
 
 

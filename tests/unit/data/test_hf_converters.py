@@ -193,9 +193,7 @@ def test_a_tag_without_a_number_is_refused(nlp):
 def test_spans_that_overlap_are_refused_or_left_out_and_counted(nlp, tmp_path):
     doc = gold_doc(nlp)
     doc.spans["a"] = [Span(doc, 1, 3, label="x"), Span(doc, 2, 4, label="y")]
-    with pytest.raises(
-        DataError, match=r"^n1: 1 of 2 spans overlap others or are blank, and a"
-    ):
+    with pytest.raises(DataError, match=r"^n1: 1 of 2 spans overlap others or are blank, and a"):
         hf_ner(nlp, span_getter="a").to_record(doc)
     converter = hf_ner(nlp, span_getter="a", on_overlap="longest")
     report = write_parquet([doc], tmp_path / "a.parquet", converter=converter)

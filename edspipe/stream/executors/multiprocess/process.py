@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,8 @@ def get_context(start_method: str) -> Any:
     context: Any = multiprocessing.get_context(start_method)
     if start_method == "forkserver":
         ours = sorted(name for name in sys.modules if name.startswith("edspipe."))
-        context.set_forkserver_preload(["__main__", *ours, SERVER_MODULE])
+        context.set_forkserver_preload(["__main__", SERVER_MODULE, *ours])
+        resource_tracker.ensure_running()  # ahead: starting it lets Ctrl-C through again
         with _ctrl_c_later():
             forkserver.ensure_running()
     return context

@@ -1,8 +1,9 @@
-"""Loaded by the fork server alone, before it makes workers: it ends with main, and leaves nothing.
+"""Loaded by the fork server alone, first of all: it ends with main, and leaves nothing.
 
 Python's fork server listens at a socket with a name, in a folder that its main process removes at
 its end, unless that is killed. So the server removes it too. It lives until main is gone, whatever
-signal a whole group of processes may get.
+signal a whole group of processes may get; and no longer, also while it loads what workers need,
+which takes seconds in which it does not look for its main process.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import stat
 
 _PID = os.getpid()
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+LOOK_EVERY_S = 0.2
+"""How late the end of main is noticed while modules are loaded."""
 
 
 def listening_paths() -> list[str]:
@@ -47,6 +50,7 @@ def _protect() -> None:
     """Ignore signals that are for main, but let the processes that we make have them; Ctrl-C was
     held back while the server began."""
     before = {number: signal.signal(number, signal.SIG_IGN) for number in _SIGNALS}
+    before[signal.SIGALRM] = signal.SIG_DFL
 
     def give_back() -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
@@ -56,5 +60,21 @@ def _protect() -> None:
     os.register_at_fork(after_in_child=give_back)
 
 
-atexit.register(_remove, listening_paths())
+def _watch_main(paths: list[str]) -> None:
+    """Look for main now and then, until the first worker is made: then the server does so."""
+    main_pid = os.getppid()
+
+    def look(*_: object) -> None:
+        if os.getppid() != main_pid:
+            _remove(paths)
+            os._exit(0)
+
+    signal.signal(signal.SIGALRM, look)
+    signal.setitimer(signal.ITIMER_REAL, LOOK_EVERY_S, LOOK_EVERY_S)
+    os.register_at_fork(before=lambda: signal.setitimer(signal.ITIMER_REAL, 0))
+
+
+_PATHS = listening_paths()
+atexit.register(_remove, _PATHS)
 _protect()
+_watch_main(_PATHS)
