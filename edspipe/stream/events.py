@@ -8,9 +8,10 @@ buffer began, and makes it again.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from math import inf
 from typing import Any
 
+from edspipe.stream.account import Account
 from edspipe.stream.markers import EndOfEpoch, Event, Item
 
 
@@ -35,18 +36,23 @@ class Events:
 class BufferedEvents(Events):
     """Makes a buffer of events from what it reads, hands it out, makes the next.
 
-    The position is that of the source when the buffer was begun, and how many events of the buffer
-    were handed out.
+    The position is that of the source when the buffer was begun, how many events of the buffer were
+    handed out, and of how many items it was made: another executor, which makes buffers of other
+    sizes, may go on from the position of this one.
 
     Args:
         source: What is read.
-        skip: Told the items that are passed over when a position is restored.
+        account: The books: told of the items that are passed over when a position is restored.
+        size: Items that a buffer is made of.
     """
 
-    def __init__(self, source: Events, skip: Callable[[Item], None]) -> None:
+    def __init__(self, source: Events, account: Account, size: int | float) -> None:
         self.source = source
-        self._skip = skip
+        self.size = size
+        self._account = account
         self._begin: Any = None
+        self._made_of = size
+        self._restored_size: int | float | None = None
         self._buffer: list[Event] = []
         self._taken = 0
 
@@ -71,18 +77,33 @@ class BufferedEvents(Events):
 
     def get_state(self) -> Any:
         if self._taken == len(self._buffer):
-            return [self.source.get_state(), 0]
-        return [self._begin, self._taken]
+            return [self._next_begin(), 0, None if self.size == inf else self.size]
+        return [self._begin, self._taken, None if self._made_of == inf else self._made_of]
+
+    def _next_begin(self) -> Any:
+        """Return the position of the source at which the next buffer begins."""
+        return self.source.get_state()
+
+    def next_size(self) -> int | float:
+        """Return of how many items the next buffer is made: as it was while a position is being
+        restored, else as usual."""
+        restored = self._restored_size if self._account.muted else None
+        return self.size if restored is None else restored
 
     def set_state(self, state: Any) -> None:
-        begin, taken = state
+        begin, taken, size = state
         self.source.set_state(begin)
+        self._restored_size = inf if size is None else size
         if taken:
-            self._refill()
+            self._make_again()
         for event in self._buffer[:taken]:
             if isinstance(event, Item):
-                self._skip(event)
+                self._account.deliver(event)
         self._taken = taken
+
+    def _make_again(self) -> None:
+        """Make the buffer of a restored position, and no more."""
+        self._refill()
 
 
 class RefuseEmptyEpochs(Events):

@@ -197,13 +197,14 @@ class LocalEvents(BufferedEvents):
     """
 
     def __init__(self, source: Events, segment: Segment, run: Run) -> None:
-        super().__init__(source, run.account.deliver)
+        super().__init__(source, run.account, segment.chunk_items)
         self._segment = segment
         self._run = run
 
     def fill(self) -> list[Event]:
         if self._run.settings.ends_in_writer:
             release_memory()
-        chunk, end = read_chunk(self.source, self._segment.chunk_items)
+        self._made_of = self.next_size()
+        chunk, end = read_chunk(self.source, self._made_of)
         events: list[Event] = [*self._segment.apply(chunk, self._run)] if chunk else []
         return events if end is None else [*events, end]

@@ -23,6 +23,7 @@ from edspipe.stream.batching import BatchBy, BatchSize
 from edspipe.stream.executors.executor import Executor, StreamIterator
 from edspipe.stream.executors.multiprocess.executor import MultiprocessExecutor
 from edspipe.stream.executors.simple import SimpleExecutor
+from edspipe.stream.executors.spark.executor import SparkExecutor
 from edspipe.stream.ops.batchify import Batchify
 from edspipe.stream.ops.filter import Filter
 from edspipe.stream.ops.flatten import Flatten
@@ -190,6 +191,8 @@ class Stream:
         executor: Executor
         if self.settings.executor == "multiprocess":
             executor = MultiprocessExecutor(self.settings)
+        elif self.settings.executor == "spark":
+            executor = SparkExecutor(self.settings)
         else:
             executor = SimpleExecutor()
         return StreamIterator(self, executor)

@@ -187,3 +187,22 @@ def test_an_error_in_what_is_made_ahead_reaches_the_caller_at_its_place():
     assert [next(iterator), next(iterator), next(iterator)] == [0, 1, 2]
     with pytest.raises(PipeError, match="item 3"):
         next(iterator)
+
+
+def parts_but_not_of_all(x):
+    yield from [x] * (x % 3)
+
+
+@pytest.mark.parametrize(("before", "after"), [(0, 1), (1, 0), (2, 1)])
+def test_another_number_of_workers_goes_on_from_a_position(before, after):
+    stream = numbers(60).map(parts_but_not_of_all).filter(lambda x: x % 7).batchify("4 docs")
+    stream = stream.set_processing(seed=0, process_start_method="fork", prefetch=0)
+    elements = list(stream)
+    for start in (0, 1, 5, 11):
+        with iter(stream.set_processing(num_cpu_workers=before)) as iterator:
+            list(itertools.islice(iterator, start))
+            state = json.loads(json.dumps(iterator.get_state()))
+        with iter(stream.set_processing(num_cpu_workers=after)) as restored:
+            restored.set_state(state)
+            assert list(restored) == elements[start:]
+            assert restored.report == stream.execute()

@@ -53,6 +53,7 @@ class _Chunk:
     Attributes:
         begin: The position of the source before it.
         journal: What the stages before did while it was read.
+        size: How many items it has, if there are as many.
         task: The number of its task.
         end: The end that comes behind it.
         error: Why it could not be read.
@@ -60,6 +61,7 @@ class _Chunk:
 
     begin: Any
     journal: Journal
+    size: int | float
     task: int | None = None
     end: End | None = None
     error: Exception | None = None
@@ -111,7 +113,7 @@ class WorkerEvents(BufferedEvents):
         team: Team,
         ordered: bool,
     ) -> None:
-        super().__init__(source, lambda item: run.account.deliver(item))
+        super().__init__(source, run.account, segment.task_items)
         self._reader = _Reader(source)
         self._segment = segment
         self._number = number
@@ -132,7 +134,7 @@ class WorkerEvents(BufferedEvents):
         if not self._ahead:
             raise StopIteration
         chunk = self._next_chunk()
-        self._begin = chunk.begin
+        self._begin, self._made_of = chunk.begin, chunk.size
         self._buffer = self._open(chunk)
 
     def _read_ahead(self) -> None:
@@ -152,9 +154,9 @@ class WorkerEvents(BufferedEvents):
         """Read a chunk and hand it to the workers; an error waits for its turn."""
         begin = self.source.get_state()
         with journal_of(self._run) as journal:
-            chunk = _Chunk(begin, journal)
+            chunk = _Chunk(begin, journal, self.next_size())
             try:
-                items, chunk.end = read_chunk(self._reader, self._segment.task_items)
+                items, chunk.end = read_chunk(self._reader, chunk.size)
                 chunk.task = self._submit(items) if items else None
             except StopIteration:
                 chunk.error, self._ended = self._reader.error, True
@@ -255,19 +257,11 @@ class WorkerEvents(BufferedEvents):
 
     # ---- position --------------------------------------------------------------------------
 
-    def get_state(self) -> Any:
-        if self._taken == len(self._buffer):
-            return [self._ahead[0].begin if self._ahead else self.source.get_state(), 0]
-        return [self._begin, self._taken]
+    def _next_begin(self) -> Any:
+        return self._ahead[0].begin if self._ahead else self.source.get_state()
 
-    def set_state(self, state: Any) -> None:
-        begin, taken = state
-        self.source.set_state(begin)
-        if taken:
-            self._read_chunk()  # and no more: what comes later is counted in its turn
-            chunk = self._next_chunk()
-            self._begin, self._buffer = chunk.begin, self._open(chunk)
-        for event in self._buffer[:taken]:
-            if isinstance(event, Item):
-                self._skip(event)
-        self._taken = taken
+    def _make_again(self) -> None:
+        self._read_chunk()  # and no more: what comes later is counted in its turn
+        chunk = self._next_chunk()
+        self._begin, self._made_of = chunk.begin, chunk.size
+        self._buffer = self._open(chunk)

@@ -53,6 +53,8 @@ def _protect() -> None:
     before[signal.SIGALRM] = signal.SIG_DFL
 
     def give_back() -> None:
+        if os.getppid() != _PID:
+            return  # a child of a child, which may have handlers of its own
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -71,7 +73,12 @@ def _watch_main(paths: list[str]) -> None:
 
     signal.signal(signal.SIGALRM, look)
     signal.setitimer(signal.ITIMER_REAL, LOOK_EVERY_S, LOOK_EVERY_S)
-    os.register_at_fork(before=lambda: signal.setitimer(signal.ITIMER_REAL, 0))
+    os.register_at_fork(before=_stop_looking)
+
+
+def _stop_looking() -> None:
+    if os.getpid() == _PID:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 _PATHS = listening_paths()

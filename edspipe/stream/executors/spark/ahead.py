@@ -45,6 +45,7 @@ class _Chunk:
     Attributes:
         begin: The position of the source before it.
         journal: What the stages before did while it was read.
+        size: How many items it has, if there are as many.
         items: Its items, packed.
         end: The end that comes behind it.
         error: Why it could not be read.
@@ -53,6 +54,7 @@ class _Chunk:
 
     begin: Any
     journal: Journal
+    size: int | float
     items: list[PackedItem] = field(default_factory=list)
     end: Event | None = None
     error: Exception | None = None
@@ -71,7 +73,7 @@ class SparkEvents(BufferedEvents):
     """
 
     def __init__(self, source: Events, segment: Segment, number: int, run: Run, jobs: Jobs) -> None:
-        super().__init__(source, lambda item: run.account.deliver(item))
+        super().__init__(source, run.account, segment.task_items)
         self._jobs = jobs
         self._number = number
         self._segment = segment
@@ -89,7 +91,8 @@ class SparkEvents(BufferedEvents):
         chunk.journal.replay(self._run)
         if chunk.error is not None:
             raise chunk.error
-        self._begin, self._buffer = chunk.begin, self._open(chunk)
+        self._begin, self._made_of = chunk.begin, chunk.size
+        self._buffer = self._open(chunk)
 
     def _work_ahead(self, num_tasks: int) -> None:
         """Read chunks for some tasks, and run these as one job."""
@@ -123,9 +126,9 @@ class SparkEvents(BufferedEvents):
         """Read a chunk; an error waits for its turn."""
         begin = self.source.get_state()
         with journal_of(self._run) as journal:
-            chunk = _Chunk(begin, journal)
+            chunk = _Chunk(begin, journal, self.next_size())
             try:
-                items, chunk.end = read_chunk(self.source, self._segment.task_items)
+                items, chunk.end = read_chunk(self.source, chunk.size)
                 chunk.items = self._pack(items)
             except StopIteration:
                 self._ended = True
@@ -160,18 +163,9 @@ class SparkEvents(BufferedEvents):
                 events.append(item._replace(value=value))
         return events if chunk.end is None else [*events, chunk.end]
 
-    def get_state(self) -> Any:
-        if self._taken == len(self._buffer):
-            return [self._ahead[0].begin if self._ahead else self.source.get_state(), 0]
-        return [self._begin, self._taken]
+    def _next_begin(self) -> Any:
+        return self._ahead[0].begin if self._ahead else self.source.get_state()
 
-    def set_state(self, state: Any) -> None:
-        begin, taken = state
-        self.source.set_state(begin)
-        if taken:
-            self._work_ahead(1)
-            self._refill()
-        for event in self._buffer[:taken]:
-            if isinstance(event, Item):
-                self._skip(event)
-        self._taken = taken
+    def _make_again(self) -> None:
+        self._work_ahead(1)
+        self._refill()
