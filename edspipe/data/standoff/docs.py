@@ -34,7 +34,7 @@ from edspipe.data.standoff.names import (
 )
 from edspipe.data.standoff.record import Record
 from edspipe.data.standoff.report import ReadReport, WriteReport
-from edspipe.doc.alignment import TokenOffsets
+from edspipe.doc.alignment import snap_to_tokens
 from edspipe.doc.attributes import (
     SPAN_TABLE,
     declare_doc_attribute,
@@ -106,7 +106,7 @@ def record_to_doc(
             file=f"document {record.get('note_id')}",
         )
     doc._.note_id = record.get("note_id")
-    builder = _DocBuilder(doc, span_attributes, bool_attributes)
+    builder = _DocBuilder(doc, len(text), span_attributes, bool_attributes)
     for entity in record["entities"]:
         builder.add(entity)
     builder.place(span_setter)
@@ -122,7 +122,11 @@ class _DocBuilder:
     """Collects the spans of one Doc, and what has to be remembered besides."""
 
     def __init__(
-        self, doc: Doc, span_attributes: AttributeNames, bool_attributes: Iterable[str]
+        self,
+        doc: Doc,
+        num_chars: int,
+        span_attributes: AttributeNames,
+        bool_attributes: Iterable[str],
     ) -> None:
         self.doc = doc
         self.chosen = _by_brat_name(span_attributes)
@@ -134,7 +138,7 @@ class _DocBuilder:
         self.unread: dict[str, dict[str, Any]] = {}
         self.snapped: list[str] = []
         self.unplaced: list[dict[str, Any]] = []
-        self.offsets = TokenOffsets(doc)
+        self.num_chars = num_chars
         self.table: dict[str, dict[str, Any]] = doc.user_data.setdefault(SPAN_TABLE, {})
         for name in self.bools:
             self._name(name)
@@ -145,31 +149,38 @@ class _DocBuilder:
         begin, end = fragments[0]
         if len(fragments) > 1:
             begin, end = min(begin for begin, _ in fragments), max(end for _, end in fragments)
-        snapped = self.offsets.snap(begin, end)
-        if snapped is None:
+        span = self._cover(begin, end, entity)
+        if not span:
             self.unplaced.append(entity)
             return
-        first, end_word, widened = snapped
-        normalizations = entity.get("normalizations")
-        span = Span(
-            self.doc,
-            first,
-            end_word,
-            label=entity["label"],
-            kb_id=normalizations[0][1] if normalizations else "",
-            span_id=entity["id"] or "",
-        )
         self.spans.append((span, entity))
         key = span_key(span)
         if entity["id"]:
             self.keys[entity["id"]] = key
         values = self._values(span, entity)
-        if widened:
+        start_char, end_char = span.start_char, span.end_char
+        if start_char < begin or end_char > end:
             self.snapped.append(entity["id"])
-        if len(fragments) > 1 or (span.start_char, span.end_char) != (begin, end):
+        if len(fragments) > 1 or start_char != begin or end_char != end:
             values["fragments"] = [[begin, end] for begin, end in fragments]
         if values:
             self.table[key] = values
+
+    def _cover(self, begin: int, end: int, entity: dict[str, Any]) -> Span | None:
+        """Return the words that hold one of the characters; no words, or None, if none does."""
+        if not 0 <= begin < end <= self.num_chars:
+            snap_to_tokens(self.doc, begin, end)  # raises, unless the stretch is merely empty
+            return None
+        normalizations = entity.get("normalizations")
+        # For the few spans of a note, this takes half the time of `TokenOffsets`.
+        return self.doc.char_span(
+            begin,
+            end,
+            label=entity["label"],
+            kb_id=normalizations[0][1] if normalizations else "",
+            span_id=entity["id"] or "",
+            alignment_mode="expand",
+        )
 
     def _values(self, span: Span, entity: dict[str, Any]) -> dict[str, Any]:
         values: dict[str, Any] = {}

@@ -181,9 +181,10 @@ def test_unordered_results_are_the_same_but_for_their_order():
     assert sorted(seen) == list(range(400))
 
 
-def test_an_unordered_epoch_ends_before_the_next_begins():
+@pytest.mark.parametrize("slow_from", [0, 48], ids=["slow at first", "slow at the end"])
+def test_an_unordered_epoch_ends_before_the_next_begins(slow_from):
     def uneven(x):
-        time.sleep(0.03 if x < 16 else 0)
+        time.sleep(0.02 if slow_from <= x < slow_from + 12 else 0)
         return x
 
     stream = numbers(60).map(uneven).loop().take(180)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import weakref
 from pathlib import Path
@@ -173,7 +176,10 @@ GUARDED = SCRIPT + "\nif __name__ == '__main__':\n    main()\n"
 def start_script(
     folder: Path, method: str, *, op="slow", prefetch=0, ending="", script=GUARDED
 ) -> subprocess.Popen:
-    (folder / "tmp").mkdir()
+    # the name of a socket has at most 107 characters, and that of a test's folder may have as many
+    short = tempfile.mkdtemp(prefix="e")
+    atexit.register(shutil.rmtree, short, ignore_errors=True)
+    (folder / "tmp").symlink_to(short)
     path = folder / "script.py"
     path.write_text(script)
     root = str(Path(__file__).parents[3])
@@ -182,7 +188,7 @@ def start_script(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": root, "TMPDIR": str(folder / "tmp")},
+        env={**os.environ, "PYTHONPATH": root, "TMPDIR": short},
         start_new_session=True,
     )
 

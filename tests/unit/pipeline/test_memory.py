@@ -12,6 +12,7 @@ from edspipe.pipeline import memory
 @pytest.fixture
 def nlp(monkeypatch):
     monkeypatch.setattr(memory, "MAX_NEW_WORDS", 100)
+    monkeypatch.setattr(memory.gc, "collect", lambda: 0)  # half a second each where torch is loaded
     monkeypatch.setattr(memory, "_HOLDERS", type(memory._HOLDERS)())
     monkeypatch.setattr(memory, "_ZONES", {})
     return edspipe.blank("eds")

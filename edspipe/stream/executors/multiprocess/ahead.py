@@ -200,12 +200,13 @@ class WorkerEvents(BufferedEvents):
             self._run.add_seconds("waiting", start)
 
     def _candidates(self) -> Iterator[_Chunk]:
-        yield self._ahead[0]
-        if not self._ordered:
-            for chunk in itertools.islice(self._ahead, 1, None):
-                if chunk.end is not None or chunk.error is not None:
-                    return  # it comes when it is the first
+        """Yield the chunks that may come next: an end comes behind all that was before it."""
+        for number, chunk in enumerate(self._ahead):
+            is_last = chunk.end is not None or chunk.error is not None
+            if number == 0 or not is_last:
                 yield chunk
+            if is_last or self._ordered:
+                return
 
     def _take(self, chunk: _Chunk) -> _Chunk:
         """Take a chunk out of the row; what was read up to it enters the books."""
