@@ -190,4 +190,4 @@ def test_no_file_stays_open(tmp_path):
     for number in range(3):
         write_standoff(Documents(9), tmp_path / str(number))
         write_json(Documents(9), tmp_path / f"{number}.jsonl", converter="omop")
-    assert psutil.Process().num_fds() == before
+    assert psutil.Process().num_fds() <= before

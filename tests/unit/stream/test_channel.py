@@ -124,12 +124,13 @@ def test_what_is_written_to_shared_memory_is_seen_by_all():
 
 
 def test_attached_memory_outlives_its_file_and_holds_no_descriptor():
+    gc.collect()
     before = psutil.Process().num_fds()
     file = make_file([b"abc" * 10_000])
     attached = attach(file)
     del file
     gc.collect()
-    assert psutil.Process().num_fds() == before
+    assert psutil.Process().num_fds() <= before
     assert bytes(attached[:6]) == b"abcabc"
 
 
