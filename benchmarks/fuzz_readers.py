@@ -131,7 +131,7 @@ def _ann(folder: Path) -> Target:
 
 
 def _txt(folder: Path) -> Target:
-    from edspipe.data.text import read_text
+    from edspipe.data.text.streams import read_text
     from edspipe.errors import DataError
 
     path = folder / "note.txt"
@@ -142,7 +142,7 @@ def _txt(folder: Path) -> Target:
 
 
 def _jsonl(folder: Path) -> Target:
-    from edspipe.data.json import read_json
+    from edspipe.data.json.streams import read_json
     from edspipe.errors import DataError
 
     path = folder / "notes.jsonl"
@@ -156,7 +156,7 @@ def _jsonl(folder: Path) -> Target:
 
 
 def _csv(folder: Path) -> Target:
-    from edspipe.data.csv import read_csv
+    from edspipe.data.csv.streams import read_csv
     from edspipe.errors import DataError
 
     path = folder / "notes.csv"
@@ -190,7 +190,7 @@ def _reading(path: Path, streams: list[Any]) -> Callable[[bytes], None]:
 def _conll(folder: Path) -> Target:
     from io import BytesIO
 
-    from edspipe.data.conll_format import parse_document, split_documents
+    from edspipe.data.conll.format import parse_document, split_documents
     from edspipe.data.converters.conll import ConllConverter
     from edspipe.errors import DataError
 
@@ -240,7 +240,7 @@ def _docbin(folder: Path) -> Target:
     from spacy.tokens import Doc, DocBin, Span
     from spacy.vocab import Vocab
 
-    from edspipe.data.docbin_format import load_docs
+    from edspipe.data.docbin.format import load_docs
     from edspipe.errors import DataError
 
     doc = Doc(Vocab(), words=["Pas", "de", "fièvre"], spaces=[True, True, False])

@@ -111,7 +111,7 @@ MUTATIONS = [
     ),
     Mutation(
         "Two records with one id are both written",
-        "edspipe/data/ids.py",
+        "edspipe/data/output/ids.py",
         "        if twins:\n",
         "        if twins and self.count < 0:\n",
         ("tests/unit/data/test_json.py", "-k", "one_id"),
@@ -132,7 +132,7 @@ MUTATIONS = [
     ),
     Mutation(
         "A file is deleted before its new version is written",
-        "edspipe/data/placing.py",
+        "edspipe/data/output/placing.py",
         "        atomic.check_no_folder(self.target)\n",
         "        atomic.check_no_folder(self.target)\n"
         "        self.target.unlink(missing_ok=True)\n",

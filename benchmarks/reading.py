@@ -64,6 +64,10 @@ def read_once(tool: Any, corpus: str, workers: int) -> dict[str, float]:
 def child(name: str, corpus: str, workers: int, passes: int) -> None:
     """Read with one tool, in a process that has no other; print what was measured."""
     tool = importlib.import_module(name)
+    with tempfile.TemporaryDirectory() as folder:  # what the tool imports when it first reads
+        Path(folder, "d.txt").write_text("a", encoding="utf-8")
+        Path(folder, "d.ann").write_text("T1\tX 0 1\ta\n", encoding="utf-8")
+        read_once(tool, folder, 0)
     print(json.dumps([read_once(tool, corpus, workers) for _ in range(passes)]))
 
 

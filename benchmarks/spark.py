@@ -25,7 +25,7 @@ import torch
 
 import edspipe
 import edspipe.pipes as eds
-from edspipe.data.spark import from_spark, local_session, run_spark
+from edspipe.data.frames.spark import from_spark, local_session, run_spark
 from edspipe.demo import write_corpus
 from edspipe.stream.executors.spark.job import local_segments
 from edspipe.stream.executors.spark.plans import Plan, pack_plan, unpack_plan

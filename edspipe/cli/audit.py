@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from edspipe.data.receipt import audit
+from edspipe.data.output.receipt import audit
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:

@@ -9,22 +9,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from edspipe.config.registry import registry
-from edspipe.data.receipt import audit
+from edspipe.data.output.receipt import audit
 from edspipe.errors import did_you_mean
 
 if TYPE_CHECKING:
-    from edspipe.data.conll import read_conll, write_conll
-    from edspipe.data.csv import read_csv, write_csv
-    from edspipe.data.docbin import read_docbin, write_docbin
-    from edspipe.data.hf_datasets import from_hf_dataset, to_hf_dataset
+    from edspipe.data.conll.streams import read_conll, write_conll
+    from edspipe.data.csv.streams import read_csv, write_csv
+    from edspipe.data.docbin.streams import read_docbin, write_docbin
+    from edspipe.data.frames.hf_datasets import from_hf_dataset, to_hf_dataset
+    from edspipe.data.frames.pandas import from_pandas, to_pandas
+    from edspipe.data.frames.polars import from_polars, to_polars
+    from edspipe.data.frames.spark import from_spark, to_spark
     from edspipe.data.iterables import from_iterable, to_iterable
-    from edspipe.data.json import read_json, write_json
-    from edspipe.data.pandas import from_pandas, to_pandas
-    from edspipe.data.parquet import read_parquet, write_parquet
-    from edspipe.data.polars import from_polars, to_polars
-    from edspipe.data.spark import from_spark, to_spark
+    from edspipe.data.json.streams import read_json, write_json
+    from edspipe.data.parquet.streams import read_parquet, write_parquet
     from edspipe.data.standoff.streams import read_standoff, write_standoff
-    from edspipe.data.text import read_text, write_text
+    from edspipe.data.text.streams import read_text, write_text
 
 __all__ = [
     "audit",

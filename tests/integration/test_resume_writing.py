@@ -18,7 +18,8 @@ import psutil
 import pytest
 
 import edspipe
-from edspipe.data import audit, output, write_json, write_standoff
+from edspipe.data import audit, write_json, write_standoff
+from edspipe.data.output import writing as output
 from edspipe.stream.stream import Stream
 
 DOCS_A_KILL = 60
@@ -150,7 +151,7 @@ if target.endswith(".jsonl"):
     stream = Stream.from_items(records).filter(lambda record: record["note_id"][-1] != "7")
     edspipe.data.write_json(stream, target)
 else:
-    from edspipe.data.output import write_records
+    from edspipe.data.output.writing import write_records
     from edspipe.data.standoff.writer import StandoffSink, render_files
     write_records(Stream.from_items(records).map(render_files), target, StandoffSink(), stage="w")
 rss.append(psutil.Process().memory_info().rss)

@@ -49,7 +49,7 @@ pytest.importorskip("pyspark")
 if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
     pytest.skip("Spark needs Java", allow_module_level=True)
 
-from edspipe.data.spark import from_spark, run_spark, to_spark
+from edspipe.data.frames.spark import from_spark, run_spark, to_spark
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas"),

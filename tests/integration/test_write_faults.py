@@ -28,7 +28,8 @@ from crash_simulator import (
 
 import edspipe
 from edspipe import atomic
-from edspipe.data import audit, output, write_json, write_standoff
+from edspipe.data import audit, write_json, write_standoff
+from edspipe.data.output import writing as output
 
 MAX_OPERATIONS = 1000
 NLP = edspipe.blank("eds")

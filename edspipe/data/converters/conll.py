@@ -9,8 +9,8 @@ from typing import Any
 from spacy.tokens import Doc, Span
 
 from edspipe.config.registry import registry
-from edspipe.data.bio import SCHEMES, spans_from_tags, tags_from_spans
-from edspipe.data.conll_format import (
+from edspipe.data.conll.bio import SCHEMES, spans_from_tags, tags_from_spans
+from edspipe.data.conll.format import (
     NER,
     Record,
     has_ids,
@@ -19,8 +19,8 @@ from edspipe.data.conll_format import (
     show,
     text_index,
 )
-from edspipe.data.conll_rows import RowWriter, token_columns, value_of
-from edspipe.data.conll_spaces import Layout, following
+from edspipe.data.conll.rows import RowWriter, token_columns, value_of
+from edspipe.data.conll.spaces import Layout, following
 from edspipe.data.converters.base import default_tokenizer
 from edspipe.doc.overlaps import keep_longest
 from edspipe.doc.span_access import get_spans, set_spans

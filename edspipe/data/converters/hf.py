@@ -10,7 +10,7 @@ import pyarrow as pa
 from spacy.tokens import Doc, Span
 
 from edspipe.config.registry import registry
-from edspipe.data.bio import SCHEMES, Tagged, spans_from_tags, tags_from_spans
+from edspipe.data.conll.bio import SCHEMES, Tagged, spans_from_tags, tags_from_spans
 from edspipe.data.converters.base import default_tokenizer
 from edspipe.doc.overlaps import keep_longest
 from edspipe.doc.span_access import get_spans, set_spans

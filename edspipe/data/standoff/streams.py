@@ -10,7 +10,7 @@ from loguru import logger
 
 from edspipe.config.registry import registry
 from edspipe.data.converters.base import default_tokenizer
-from edspipe.data.output import write_records
+from edspipe.data.output.writing import write_records
 from edspipe.data.sources import check_on_error, shape_source
 from edspipe.data.standoff.docs import doc_to_record, record_to_doc
 from edspipe.data.standoff.files import StandoffDocument, list_standoff_files, read_record

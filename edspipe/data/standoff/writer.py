@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from edspipe.data.document_folder import DocumentFolder
+from edspipe.data.output.document_folder import DocumentFolder
 from edspipe.data.standoff.files import TXT
 from edspipe.data.standoff.record import Record
 from edspipe.data.standoff.render import render

@@ -11,9 +11,9 @@ import pytest
 from crash_simulator import WatchedFileSystem
 
 from edspipe import atomic
-from edspipe.data import output
-from edspipe.data.json_sinks import JsonLinesSink
-from edspipe.data.output import write_records
+from edspipe.data.json.sinks import JsonLinesSink
+from edspipe.data.output import writing as output
+from edspipe.data.output.writing import write_records
 from edspipe.stream.stream import Stream
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from edspipe.data.output import write_records
+from edspipe.data.output.writing import write_records
 from edspipe.data.standoff.files import StandoffDocument, list_standoff_files
 from edspipe.data.standoff.format import mention_of
 from edspipe.data.standoff.writer import StandoffSink, render_files

@@ -9,7 +9,7 @@ from decimal import Decimal
 import pyarrow as pa
 import pytest
 
-from edspipe.data.arrow_batches import RecordEncoder, SchemaFinder, to_table
+from edspipe.data.parquet.arrow_batches import RecordEncoder, SchemaFinder, to_table
 from edspipe.errors import DataError
 
 SECRET = "M. Dupont"

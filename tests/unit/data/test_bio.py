@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edspipe.data.bio import SCHEMES, spans_from_tags, tags_from_spans
+from edspipe.data.conll.bio import SCHEMES, spans_from_tags, tags_from_spans
 
 ALL_TAGS = ["O", *(f"{letter}-{label}" for letter in "BIESLU" for label in ("X", "Y"))]
 ONE_OF_EACH = {

@@ -16,8 +16,8 @@ from sink_support import tree, write_all, write_broken
 from spacy.tokens import Doc, Span
 
 import edspipe
-from edspipe.data.conll import ConllFile, ConllSink, read_conll, write_conll
-from edspipe.data.conll_format import parse_document, split_documents
+from edspipe.data.conll.format import parse_document, split_documents
+from edspipe.data.conll.streams import ConllFile, ConllSink, read_conll, write_conll
 from edspipe.data.converters.conll import ConllConverter
 from edspipe.errors import DataError
 

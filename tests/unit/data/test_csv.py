@@ -12,8 +12,8 @@ import fsspec
 import pytest
 
 from edspipe.data import read_csv
-from edspipe.data.csv_files import CsvFile, CsvRow
-from edspipe.data.csv_format import Dialect
+from edspipe.data.csv.files import CsvFile, CsvRow
+from edspipe.data.csv.format import Dialect
 from edspipe.errors import DataError, PipeError
 from edspipe.stream.hooks import describe, identity_of, plain
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import edspipe.data.raw as raw
-from edspipe.data.csv_format import Dialect, cut_rows, render_cell
+from edspipe.data.csv.format import Dialect, cut_rows, render_cell
 from edspipe.data.raw import split_lines
 
 COMMA = Dialect()

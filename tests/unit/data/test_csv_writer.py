@@ -15,9 +15,9 @@ from sink_support import tree, write_all, write_broken
 
 import edspipe
 from edspipe.data import read_csv, write_csv
-from edspipe.data.csv_format import Dialect
-from edspipe.data.csv_sink import CsvSink
-from edspipe.data.file_sinks import ENCODED
+from edspipe.data.csv.format import Dialect
+from edspipe.data.csv.sink import CsvSink
+from edspipe.data.output.file_sinks import ENCODED
 from edspipe.errors import DataError, PipeError
 from edspipe.stream.stream import Stream
 
@@ -314,7 +314,7 @@ def test_encoded_records_are_written_as_they_are(tmp_path):
 
 
 def test_a_killed_run_goes_on(tmp_path: Path, monkeypatch):
-    monkeypatch.setattr("edspipe.data.output.COMMIT_EVERY_S", 0.0)
+    monkeypatch.setattr("edspipe.data.output.writing.COMMIT_EVERY_S", 0.0)
     records = [{"note_id": f"n{i}", "t": "x" * i} for i in range(20)]
 
     seen = []

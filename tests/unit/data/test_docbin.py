@@ -21,9 +21,9 @@ from spacy.tokens import Doc, DocBin, Span, Token
 from spacy.vocab import Vocab
 
 import edspipe
-from edspipe.data.docbin import DocBinFile, read_docbin, write_docbin
-from edspipe.data.docbin_format import load_docs, pack_doc
-from edspipe.data.docbin_sink import DocBinSink
+from edspipe.data.docbin.format import load_docs, pack_doc
+from edspipe.data.docbin.sink import DocBinSink
+from edspipe.data.docbin.streams import DocBinFile, read_docbin, write_docbin
 from edspipe.doc.attributes import declare_doc_attribute, declare_span_attribute
 from edspipe.errors import DataError
 
@@ -240,7 +240,7 @@ def test_what_is_no_plain_data_is_an_error(tmp_path, where, value, error):
 
 
 def test_what_is_no_doc_is_refused():
-    from edspipe.data.docbin import _pack
+    from edspipe.data.docbin.streams import _pack
 
     with pytest.raises(TypeError, match="write_docbin writes Docs, got a str"):
         _pack("Dupont")

@@ -9,9 +9,9 @@ import pytest
 from output_support import BreakAt, commit_always, files_below
 from standoff_support import write_files, write_folder
 
-from edspipe.data import document_folder
-from edspipe.data.document_folder import DocumentFolder
-from edspipe.data.placing import list_folder
+from edspipe.data.output import document_folder
+from edspipe.data.output.document_folder import DocumentFolder
+from edspipe.data.output.placing import list_folder
 from edspipe.errors import DataError, PipeError
 
 IDS = ["a", "s/b", "s/t/c", "é" * 200, "x" * 300, "d"]

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edspipe.data import ids as module
-from edspipe.data.ids import HashSet, UniqueIds
-from edspipe.data.journal import Journal
+from edspipe.data.output import ids as module
+from edspipe.data.output.ids import HashSet, UniqueIds
+from edspipe.data.output.journal import Journal
 from edspipe.errors import DataError
 
 MESSAGE = "two records have this id; give each document an id of its own"

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from edspipe import atomic
-from edspipe.data.journal import Journal
+from edspipe.data.output.journal import Journal
 from edspipe.errors import DataError
 
 

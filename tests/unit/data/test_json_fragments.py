@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import edspipe.data.json_array as json_array
-from edspipe.data.json import JsonFile, read_json
-from edspipe.data.json_array import iterate_array
+import edspipe.data.json.array as json_array
+from edspipe.data.json.array import iterate_array
+from edspipe.data.json.streams import JsonFile, read_json
 from edspipe.data.raw import BOM, Raw
 from edspipe.errors import DataError
 from edspipe.stream.hooks import identity_of, plain

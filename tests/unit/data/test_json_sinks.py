@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from sink_support import tree, write_all, write_broken
 
-from edspipe.data.file_sinks import ENCODED, Encode
-from edspipe.data.json import read_json, write_json
-from edspipe.data.json_sinks import EncodeJson, JsonArraySink, JsonLinesSink
+from edspipe.data.json.sinks import EncodeJson, JsonArraySink, JsonLinesSink
+from edspipe.data.json.streams import read_json, write_json
+from edspipe.data.output.file_sinks import ENCODED, Encode
 from edspipe.errors import DataError
 from edspipe.stream.stream import Stream
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edspipe.data.journal import Journal
-from edspipe.data.ledger import (
+from edspipe.data.output.journal import Journal
+from edspipe.data.output.ledger import (
     Ledger,
     OutputFile,
     _entry_line,

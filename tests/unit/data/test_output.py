@@ -19,9 +19,9 @@ from output_support import (
     write,
 )
 
-from edspipe.data import output
-from edspipe.data.json_sinks import JsonLinesSink
-from edspipe.data.output import write_records
+from edspipe.data.json.sinks import JsonLinesSink
+from edspipe.data.output import writing as output
+from edspipe.data.output.writing import write_records
 from edspipe.errors import DataError, EdspipeError, PipeError
 from edspipe.stream.account import RunReport
 from edspipe.stream.stream import Stream

@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from edspipe.data import parquet_files, read_parquet, write_parquet
-from edspipe.data.parquet_files import list_row_groups
+from edspipe.data import read_parquet, write_parquet
+from edspipe.data.parquet import files as parquet_files
+from edspipe.data.parquet.files import list_row_groups
 from edspipe.errors import DataError, PipeError
 from edspipe.stream.hooks import identity_of, sha256_of
 

@@ -14,8 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from edspipe import atomic
-from edspipe.data import output, parquet_parts, parquet_sink, read_parquet, write_parquet
-from edspipe.data.parquet_sink import ParquetOptions, ParquetSink
+from edspipe.data import read_parquet, write_parquet
+from edspipe.data.output import writing as output
+from edspipe.data.parquet import parts as parquet_parts
+from edspipe.data.parquet import sink as parquet_sink
+from edspipe.data.parquet.sink import ParquetOptions, ParquetSink
 from edspipe.errors import CheckpointError, DataError, PipeError
 from edspipe.stream.stream import Stream
 

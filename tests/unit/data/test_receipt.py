@@ -11,9 +11,10 @@ from output_support import entries_of, lines_of, notes, write
 from standoff_support import write_folder
 
 from edspipe.cli.main import main
-from edspipe.data import audit, receipt
-from edspipe.data.journal import Journal
-from edspipe.data.ledger import Ledger
+from edspipe.data import audit
+from edspipe.data.output import receipt
+from edspipe.data.output.journal import Journal
+from edspipe.data.output.ledger import Ledger
 from edspipe.stream.account import Entry
 from edspipe.stream.stream import Stream
 

@@ -11,8 +11,8 @@ import pytest
 from output_support import BreakAt, commit_always, notes
 from standoff_support import write_folder
 
-from edspipe.data.json_sinks import JsonLinesSink
-from edspipe.data.output import write_records
+from edspipe.data.json.sinks import JsonLinesSink
+from edspipe.data.output.writing import write_records
 from edspipe.errors import PipeError
 from edspipe.stream.stream import Stream
 

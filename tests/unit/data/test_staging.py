@@ -10,11 +10,11 @@ import pytest
 from output_support import BreakAt, commit_always, entries_of, files_below, notes, write
 
 from edspipe import atomic
-from edspipe.data import staging
-from edspipe.data.csv_format import Dialect
-from edspipe.data.csv_sink import CsvSink
-from edspipe.data.output import write_records
-from edspipe.data.staging import read_last_commit
+from edspipe.data.csv.format import Dialect
+from edspipe.data.csv.sink import CsvSink
+from edspipe.data.output import staging
+from edspipe.data.output.staging import read_last_commit
+from edspipe.data.output.writing import write_records
 from edspipe.errors import CheckpointError, DataError, PipeError
 from edspipe.stream.stream import Stream
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from spacy.vocab import Vocab
 from standoff_support import contents, documents, write_files, write_folder
 
-from edspipe.data import document_folder
-from edspipe.data.output import write_records
+from edspipe.data.output import document_folder
+from edspipe.data.output.writing import write_records
 from edspipe.data.standoff.docs import doc_to_record, record_to_doc
 from edspipe.data.standoff.files import list_standoff_files, read_records
 from edspipe.data.standoff.report import ReadReport

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import edspipe
 from edspipe.data import read_text
-from edspipe.data.text_files import RawText, TextFile
+from edspipe.data.text.files import RawText, TextFile
 from edspipe.errors import DataError, PipeError
 from edspipe.stream.hooks import describe, identity_of, plain
 

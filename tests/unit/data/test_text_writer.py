@@ -14,7 +14,7 @@ from sink_support import tree, write_all, write_broken
 
 import edspipe
 from edspipe.data import read_text, write_text
-from edspipe.data.text_sinks import TextFolderSink, TextLinesSink
+from edspipe.data.text.sinks import TextFolderSink, TextLinesSink
 from edspipe.errors import DataError
 from edspipe.stream.stream import Stream
 
@@ -259,7 +259,7 @@ def test_sinks_can_be_let_go_at_any_moment(tmp_path):
 
 @pytest.mark.parametrize("name", ["out", "a.txt"])
 def test_a_killed_run_goes_on(tmp_path, monkeypatch, name):
-    monkeypatch.setattr("edspipe.data.output.COMMIT_EVERY_S", 0.0)
+    monkeypatch.setattr("edspipe.data.output.writing.COMMIT_EVERY_S", 0.0)
     records = [{"note_id": f"n{i}", "note_text": "x" * (i + 1)} for i in range(20)]
     seen = []
 

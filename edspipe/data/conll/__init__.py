@@ -1,0 +1,1 @@
+"""CoNLL, CoNLL-U and CoNLL-U Plus: a word a line."""

@@ -1,0 +1,1 @@
+"""Tables in memory: pandas, polars, Hugging Face datasets, Spark."""
