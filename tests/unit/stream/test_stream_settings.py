@@ -81,3 +81,12 @@ def test_autocast_and_precision_must_agree():
 def test_a_quarantine_has_a_path():
     assert Settings().quarantine_path is None
     assert Settings().updated(on_error="quarantine:out/q.jsonl").quarantine_path == "out/q.jsonl"
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_variables_of_a_distributed_run_that_were_left_behind_change_nothing(workers, monkeypatch):
+    for name, value in {"WORLD_SIZE": "2", "RANK": "1", "LOCAL_RANK": "1"}.items():
+        monkeypatch.setenv(name, value)
+    stream = Stream.from_items(list(range(40))).map(abs)
+    stream = stream.set_processing(num_cpu_workers=workers, process_start_method="fork")
+    assert list(stream) == list(range(40))
