@@ -76,7 +76,7 @@ def _entity_dict(entity: Entity) -> dict[str, Any]:
     return {
         "id": entity.id,
         "label": entity.label,
-        "fragments": [[begin, end] for begin, end in entity.fragments],
+        "fragments": list(map(list, entity.fragments)),
         "attributes": {},
         "normalizations": [],
         "notes": [],
