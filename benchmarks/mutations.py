@@ -206,7 +206,7 @@ def run_tests(root: Path, tests: tuple[str, ...]) -> int:
     The copy comes before an installed edspipe on the path, for the processes of tests too.
     """
     environment = {**os.environ, "PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, "-m", "pytest", "-x", f"--timeout={TEST_TIMEOUT_S}", *tests]
+    command = [sys.executable, "-m", "pytest", "-x", "-n0", f"--timeout={TEST_TIMEOUT_S}", *tests]
     try:
         done = subprocess.run(
             command,
