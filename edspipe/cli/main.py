@@ -6,6 +6,7 @@ import argparse
 import importlib
 import sys
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from edspipe.errors import EdspipeError
 from edspipe.version import __version__
@@ -17,9 +18,23 @@ COMMANDS = {
     "convert": "turn documents from one format into another",
     "demo-data": "write synthetic notes and a small encoder",
     "inspect": "show what a model would run, without loading it",
+    "profile": "show where the time of a training run goes",
 }
 """Names and one line of help. The module of a command is imported when it is run: most of them need
 torch or spaCy, which take seconds, and `edspipe --help` should not."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Leaves unknown options to a command that has a default for `overrides`, in a list."""
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: Any = None
+    ) -> tuple[Any, list[str]]:
+        namespace, rest = super().parse_known_args(args, namespace)
+        if hasattr(namespace, "overrides"):
+            namespace.overrides = [*namespace.overrides, *rest]
+            rest = []
+        return namespace, rest
 
 
 def parser(loaded: Iterable[str] = tuple(COMMANDS)) -> argparse.ArgumentParser:
@@ -28,7 +43,7 @@ def parser(loaded: Iterable[str] = tuple(COMMANDS)) -> argparse.ArgumentParser:
     Args:
         loaded: The commands whose arguments are wanted too.
     """
-    main_parser = argparse.ArgumentParser(
+    main_parser = Parser(
         prog="edspipe", description="Clinical NLP: streams, pipelines, trainable components."
     )
     main_parser.add_argument("--version", action="version", version=f"edspipe {__version__}")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -32,10 +33,17 @@ class TokenOffsets:
         # Two arrays of one column: spaCy fills them faster than one of two.
         self.starts: Offsets = doc.to_array(IDX).astype(np.int64)
         self.ends: Offsets = self.starts + doc.to_array(LENGTH).astype(np.int64)
-        # A bisection of a list is several times as fast as one of an array.
-        self._starts: list[int] = self.starts.tolist()
-        self._ends: list[int] = self.ends.tolist()
-        self.num_chars = self._ends[-1] + len(doc[-1].whitespace_) if self._ends else 0
+        self.num_chars = int(self.ends[-1]) + len(doc[-1].whitespace_) if len(doc) else 0
+
+    # A bisection of a list is several times as fast as one of an array.
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        return self.starts.tolist()
+
+    @cached_property
+    def _ends(self) -> list[int]:
+        return self.ends.tolist()
 
     def snap(self, start_char: int, end_char: int) -> tuple[int, int, bool] | None:
         """Return the smallest word span that covers the characters.

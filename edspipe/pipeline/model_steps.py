@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from spacy.tokens import Doc
@@ -92,6 +92,23 @@ class ModelSteps:
     def cache(self) -> AbstractContextManager[None]:
         """Inside this context, a sub-module that several pipes share runs once a batch."""
         return cache_scope()
+
+    def autocast(self, precision: str = "auto") -> AbstractContextManager[Any]:
+        """Inside this context, models compute in a precision; losses and weights stay in fp32.
+
+        Args:
+            precision: `"auto"` (bf16 where the processor has it), `"fp32"`, `"bf16"` or `"fp16"`;
+                the last one needs the gradients to be scaled.
+
+        Raises:
+            ValueError: The precision does not exist.
+        """
+        component = next((component for _, component in self.torch_components()), None)
+        if component is None:
+            return nullcontext()
+        from edspipe.pipeline.precision import autocast
+
+        return autocast(precision, component.device)
 
     def post_init(self, docs: Iterable[Doc], exclude: set[str] | None = None) -> None:
         """Finish building the trainable pipes with data, e.g. collect their labels.

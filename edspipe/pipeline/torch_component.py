@@ -19,6 +19,7 @@ from spacy.tokens import Doc
 from edspipe import atomic
 from edspipe.nested import map_leaves
 from edspipe.pipeline.batch_cache import cache_scope, cached
+from edspipe.pipeline.devices import move_tensor
 from edspipe.pipeline.json_files import read_json
 from edspipe.pipeline.tensors import load_tensors, save_tensors
 from edspipe.stream.hooks import register_transport
@@ -221,7 +222,7 @@ def to_device(tree: Any, device: torch.device | str | None) -> Any:
         return tree
 
     def move(leaf: Any) -> Any:
-        return leaf.to(device, non_blocking=True) if isinstance(leaf, torch.Tensor) else leaf
+        return move_tensor(leaf, device) if isinstance(leaf, torch.Tensor) else leaf
 
     return map_leaves(move, tree)
 

@@ -118,7 +118,7 @@ def test_a_prompt_is_read_before_its_context_as_a_pair(encoder):
     features = pipe.preprocess(doc, contexts=[doc[:]], prompts=[prompt])
     batch = pipe.collate([features])
     tokenizer = AutoTokenizer.from_pretrained(encoder)
-    assert batch["input_ids"][0].tolist() == tokenizer(prompt, doc.text)["input_ids"]
+    assert batch["windows"][0]["input_ids"][0].tolist() == tokenizer(prompt, doc.text)["input_ids"]
 
 
 def test_contexts_are_read_apart(encoder):
@@ -138,7 +138,12 @@ def test_training_without_overlap_reads_each_piece_once(encoder):
     nlp, pipe = build(encoder, training_stride=False)
     features = pipe.preprocess(nlp.make_doc(TEXTS[-1]))
     num_pieces = features["stats"]["tokens"]
-    rows = {mode: len(pipe.train(mode).collate([features])["input_ids"]) for mode in (True, False)}
+    rows = {
+        mode: sum(
+            len(table["input_ids"]) for table in pipe.train(mode).collate([features])["windows"]
+        )
+        for mode in (True, False)
+    }
     assert rows[True] == -(-num_pieces // 12)
     assert rows[False] == -(-(num_pieces - 12) // 7) + 1
 
@@ -219,11 +224,11 @@ def test_windows_cover_each_piece_from_the_most_central_place(window):
     for stride in range(1, window + 1):
         sizes = np.arange(0, 23)
         windows = make_windows(sizes, window, stride)
-        flat = windows.pieces.reshape(-1)
-        assert (flat[windows.cells] == np.arange(sizes.sum())).all()
-        width = windows.pieces.shape[1]
-        columns = windows.cells % width
-        for piece, column in enumerate(columns):
-            places = np.nonzero(windows.pieces == piece)[1]
+        pieces = np.arange(sizes.sum())
+        assert (windows.firsts[windows.rows] + windows.columns == pieces).all()
+        assert (windows.columns < windows.lengths[windows.rows]).all()
+        for piece, column in enumerate(windows.columns):
+            inside = (windows.firsts <= piece) & (piece < windows.firsts + windows.lengths)
+            places = piece - windows.firsts[inside]
             distances = np.abs(places + 0.5 - window / 2)
             assert abs(column + 0.5 - window / 2) <= distances.min() + 0.5

@@ -33,6 +33,8 @@ from edspipe.types import SpanGetter, SpanSetter
 ENTITY_PRIOR = 0.01
 """Share of words inside an entity that a new classifier expects of a label."""
 CONFIDENCE = "ner_confidence_score"
+PADDING = -100
+"""Stands for the gold tags of what is no word."""
 
 
 @registry.factory.register("eds.ner_crf")
@@ -229,29 +231,35 @@ class NerCrf(TorchComponent):
             raise ValueError(
                 f"{self.name} has no labels yet: call nlp.post_init(docs), or give labels="
             )
-        emissions_STLK, mask_ST = self._emissions(self.embedding(batch["embedding"]))
+        below = self.embedding(batch["embedding"])
+        emissions_STLK, mask_ST = self._emissions(below)
         if "tags" in batch:
             loss = self._loss(emissions_STLK, mask_ST, batch["tags"])
             return {"loss": loss / max(1, batch["stats"]["words"])}
         results = {
-            "tags": self.crf.decode_windows(emissions_STLK, mask_ST, self.window, self.stride),
-            "lengths": mask_ST.sum(dim=1),
+            "tags": self.crf.decode_windows(
+                emissions_STLK, mask_ST, self.window, self.stride, sizes=below["sizes"]
+            ),
+            "lengths": below["lengths"],
         }
         if self.confidence:
             results.update(emissions=emissions_STLK, mask=mask_ST)
         return results
 
-    def _emissions(self, below: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Score the tags of all words, padded to the longest document, and mask the padding."""
+    def _emissions(self, below: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Score the tags of all words, padded to the longest document, and mask the padding.
+
+        On padding stand the scores of some other word. Nothing here waits for the device.
+        """
         assert self.classifier is not None
-        words, lengths = below["embeddings"], below["lengths"]
+        words, length_S = below["embeddings"], below["lengths"]
         scores = self.classifier(self.dropout(words)).float()
-        longest = int(lengths.max()) if len(lengths) else 0
-        mask_ST = torch.arange(longest, device=lengths.device) < lengths[:, None]
-        shape = (len(lengths), longest, len(self.labels), NUM_TAGS)
-        emissions_STLK = scores.new_zeros(shape)
-        emissions_STLK[mask_ST] = scores.view(-1, len(self.labels), NUM_TAGS)
-        return emissions_STLK, mask_ST
+        word_T = torch.arange(max(below["sizes"], default=0), device=words.device)
+        mask_ST = word_T < length_S[:, None]
+        first_S = length_S.cumsum(0) - length_S
+        places_ST = (first_S[:, None] + word_T).clamp(max=len(words) - 1)
+        emissions = scores.index_select(0, places_ST.flatten())
+        return emissions.view(*mask_ST.shape, len(self.labels), NUM_TAGS), mask_ST
 
     def _loss(
         self, emissions_STLK: torch.Tensor, mask_ST: torch.Tensor, tags_STL: torch.Tensor
@@ -261,8 +269,9 @@ class NerCrf(TorchComponent):
         scores = emissions_STLK
         if self.mode == "marginal":
             scores = self.crf.log_marginals(emissions_STLK, mask_ST)
+        gold_STL = tags_STL.masked_fill(~mask_ST[..., None], PADDING)
         return F.cross_entropy(
-            scores[mask_ST].flatten(0, 1), tags_STL[mask_ST].flatten(), reduction="sum"
+            scores.flatten(0, 2), gold_STL.flatten(), ignore_index=PADDING, reduction="sum"
         )
 
     # ---- predictions -----------------------------------------------------------------------

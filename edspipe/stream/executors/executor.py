@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 import time
 from functools import cached_property, partial
 from typing import Any, Protocol
@@ -280,7 +281,8 @@ class StreamIterator:
         self.close()
 
     def __del__(self) -> None:
-        if hasattr(self, "_closed"):
+        ending = sys is None or sys.is_finalizing()  # modules go before objects do
+        if hasattr(self, "_closed") and not ending:
             self.close()
 
 

@@ -20,7 +20,9 @@ class WordEmbedding(TorchComponent):
     `forward` returns
 
     - `embeddings`, float, *Shape* `(words, output_size)`: vectors of all words, context by context;
-    - `lengths`, int64, *Shape* `(contexts,)`: how many words each context has.
+    - `lengths`, int64, *Shape* `(contexts,)`: how many words each context has;
+    - `sizes`: the same as a tuple of Python ints. It never leaves the host, so that what stands
+      above can plan shapes without waiting for a GPU.
     """
 
     output_size: int

@@ -73,11 +73,12 @@ class TextCnn(ContextualEmbedding):
     def collate(self, batch: Sequence[dict[str, Any]]) -> Batch:
         return {"embedding": self.embedding.collate([sample["embedding"] for sample in batch])}
 
-    def forward(self, batch: Batch) -> dict[str, torch.Tensor]:
+    def forward(self, batch: Batch) -> dict[str, Any]:
         """Compute the vectors of the words.
 
         Returns:
-            `embeddings`, *Shape* `(words, output_size)`, and `lengths`, *Shape* `(contexts,)`.
+            `embeddings`, *Shape* `(words, output_size)`, `lengths`, *Shape* `(contexts,)`, and
+            `sizes`.
         """
         below = self.embedding(batch["embedding"])
         words, lengths = below["embeddings"], below["lengths"]
@@ -86,4 +87,4 @@ class TextCnn(ContextualEmbedding):
         result = words + result if self.residual else result
         if self.normalize == "post":
             result = self.norm(result)
-        return {"embeddings": result, "lengths": lengths}
+        return {"embeddings": result, "lengths": lengths, "sizes": below["sizes"]}

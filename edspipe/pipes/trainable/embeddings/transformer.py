@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,10 +24,21 @@ from edspipe.pipes.trainable.embeddings.encoder import (
     max_pieces,
     special_pieces,
 )
-from edspipe.pipes.trainable.embeddings.windows import align_pieces, make_windows
+from edspipe.pipes.trainable.embeddings.pieces import PieceTokenizer
+from edspipe.pipes.trainable.embeddings.windows import (
+    Table,
+    align_pieces,
+    lay_out,
+    make_windows,
+)
+from edspipe.pipes.trainable.layers.attention import use_attention
+from edspipe.pipes.trainable.layers.dropout import replace_dropout
+from edspipe.pipes.trainable.layers.packed_linear import packed_linears
 from edspipe.pipes.trainable.layers.pooling import LayerPooling, mean_of_pieces
 
 ENCODER = "encoder"
+MAX_CELLS = 8192
+"""Word pieces, specials and padding included, that the encoder sees at once."""
 
 
 @registry.factory.register("eds.transformer")
@@ -54,6 +66,11 @@ class Transformer(WordEmbedding):
         tokenizer: Folder or name of a tokenizer of its own.
         tokenizer_kwargs: Arguments of the tokenizer.
         new_tokens: Pieces that are added to the vocabulary, with new vectors.
+        gradient_checkpointing: In training, keep the inputs of the encoder's layers only, and
+            compute the rest again for the gradients: less memory, about a third more time.
+        torch_compile: Compile the encoder with `torch.compile` when it is first used. It needs a
+            C++ compiler (on a CPU), takes a minute for each of a few shapes, and was not faster
+            than what is done without it (docs/benchmarks.md).
 
     Raises:
         ConfigError: There is no such model, the window does not fit the encoder's positions, or
@@ -74,6 +91,8 @@ class Transformer(WordEmbedding):
         tokenizer: str | Path | SavedEncoder | None = None,
         tokenizer_kwargs: dict[str, Any] | None = None,
         new_tokens: Sequence[str] = (),
+        gradient_checkpointing: bool = False,
+        torch_compile: bool = False,
     ) -> None:
         super().__init__(nlp, name)
         self.window, self.stride = window, stride
@@ -91,6 +110,14 @@ class Transformer(WordEmbedding):
         self.empty_word = torch.nn.Parameter(torch.zeros(self.output_size))
         self.tokenizer.backend_tokenizer.no_truncation()
         self.tokenizer.backend_tokenizer.no_padding()
+        self.pieces = PieceTokenizer(self.tokenizer.backend_tokenizer)
+        use_attention(self.encoder)
+        replace_dropout(self.encoder)
+        self.torch_compile = torch_compile
+        if gradient_checkpointing:
+            self.encoder.gradient_checkpointing_enable()
+        if torch_compile:
+            self.encoder.compile(dynamic=True)
 
     @staticmethod
     def saved_parameters(folder: Path) -> dict[str, Any]:
@@ -144,65 +171,68 @@ class Transformer(WordEmbedding):
             "pieces": [ids for ids, _, _ in parts],
             "owned": [owned for _, owned, _ in parts],
             "num_owned": [counts for _, _, counts in parts],
-            "prompts": [self._encode(prompt)[0] for prompt in prompts],
+            "prompts": [self.pieces(prompt).ids for prompt in prompts],
             "stats": {"tokens": sum(num_pieces), "words": sum(len(span) for span in spans)},
         }
-
-    def _encode(self, text: str) -> tuple[np.ndarray, np.ndarray]:
-        encoding = self.tokenizer.backend_tokenizer.encode(text, add_special_tokens=False)
-        ids = np.array(encoding.ids, dtype=np.int64)
-        return ids, np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2)
 
     def _pieces_of(
         self, span: Span, offsets: TokenOffsets
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        ids, chars = self._encode(span.text_with_ws)
+        pieces = self.pieces(span.text_with_ws)
         start = span.start_char
         owned, counts = align_pieces(
-            chars[:, 0],
-            chars[:, 1],
+            pieces.starts,
+            pieces.ends,
             offsets.starts[span.start : span.end] - start,
             offsets.ends[span.start : span.end] - start,
         )
-        return ids, owned, counts
+        return pieces.ids, owned, counts
 
     # ---- a batch ---------------------------------------------------------------------------
 
     def collate(self, batch: Sequence[Features]) -> Batch:
-        """Lay the pieces of all contexts out in windows.
+        """Lay the pieces of all contexts out in windows, those of similar length together.
+
+        At inference, windows with the same content are laid out once.
 
         Returns:
-            `input_ids` and `attention_mask`, *Shape* `(windows, width)`; `owned`, the cells of the
-            words' pieces, *Shape* `(pairs,)`, grouped by word, with `bags`, where each word's
-            group begins, *Shape* `(words,)`; and `lengths`, the words of each context,
-            *Shape* `(contexts,)`.
+            `windows`, a list of tables, each with `input_ids`, *Shape* `(rows, width)`, and, where
+            there is padding, `attention_mask`, the same shape; `owned`, the cells (of all tables,
+            one after the other) of the words' pieces, *Shape* `(pairs,)`, grouped by word, with
+            `bags`, where each word's group begins, *Shape* `(words,)`; `is_empty`, the words
+            without pieces, *Shape* `(words,)`; and `lengths`, the words of each context,
+            *Shape* `(contexts,)`, with `sizes`, the same as a tuple of ints.
         """
-        pieces = [ids for sample in batch for ids in sample["pieces"]]
-        counts = [number for sample in batch for number in sample["num_owned"]]
-        stride = self.window if self.training and not self.training_stride else self.stride
+        pieces = _all(batch, "pieces")
+        counts = _all(batch, "num_owned")
         num_pieces = np.array([len(ids) for ids in pieces], dtype=np.int64)
-        heads = self._heads(batch, len(pieces))
+        stride = self.window if self.training and not self.training_stride else self.stride
         windows = make_windows(num_pieces, self.window, stride)
-        input_ids, mask, columns = self._table(_join(pieces), windows, heads)
+        layout = lay_out(
+            _join(pieces),
+            windows,
+            heads=self._heads(batch, len(pieces)),
+            suffix=self.suffix,
+            padding=self.tokenizer.pad_token_id or 0,
+            max_cells=MAX_CELLS,
+            merge=not self.training,
+        )
+        cells = layout.offsets[windows.rows] + windows.columns
         first = np.cumsum(num_pieces) - num_pieces
         owned = _join([ids + at for ids, at in zip(_all(batch, "owned"), first, strict=True)])
-        width = windows.pieces.shape[1]
-        cells = windows.cells[owned]
-        rows = cells // width if width else cells
         num_owned = _join(counts)
+        sizes = tuple(len(number) for number in counts)
         return {
-            "input_ids": torch.from_numpy(input_ids),
-            "attention_mask": torch.from_numpy(mask),
-            "owned": torch.from_numpy(
-                rows * input_ids.shape[1] + columns[rows] + (cells % width if width else cells)
-            ),
+            "windows": [_tensors(table) for table in layout.tables],
+            "owned": torch.from_numpy(cells[owned]),
             "bags": torch.from_numpy(np.cumsum(num_owned) - num_owned),
             "is_empty": torch.from_numpy(num_owned == 0),
-            "lengths": torch.from_numpy(np.array([len(c) for c in counts], dtype=np.int64)),
+            "lengths": torch.tensor(sizes, dtype=torch.int64),
+            "sizes": sizes,
         }
 
     def _heads(self, batch: Sequence[Features], num_contexts: int) -> list[list[int]]:
-        """What stands before the pieces of each context: specials, and a prompt if there is one."""
+        """Return what stands before the pieces of each context: specials, and a prompt if there is one."""
         prompts = [ids for sample in batch for ids in sample["prompts"]]
         if not prompts:
             return [self.prefix] * num_contexts
@@ -216,55 +246,39 @@ class Transformer(WordEmbedding):
             )
         return heads
 
-    def _table(
-        self, pieces: np.ndarray, windows: Any, heads: list[list[int]]
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Fill the rows: head, pieces, suffix, padding.
-
-        Returns:
-            Ids and mask, *Shape* `(windows, width)`, and where the pieces begin in each row.
-        """
-        num_rows = len(windows.pieces)
-        columns = np.array([len(heads[text]) for text in windows.texts], dtype=np.int64)
-        width = int((columns + windows.lengths).max(initial=0)) + len(self.suffix)
-        ids = np.full((num_rows, width), self.tokenizer.pad_token_id or 0, dtype=np.int64)
-        rows, places = np.nonzero(windows.pieces >= 0)
-        ids[rows, columns[rows] + places] = pieces[windows.pieces[rows, places]]
-        ends = columns + windows.lengths
-        for i, special in enumerate(self.suffix):
-            ids[np.arange(num_rows), ends + i] = special
-        if num_rows and all(head is heads[0] for head in heads):
-            ids[:, : len(heads[0])] = heads[0]
-        else:
-            for row, text in enumerate(windows.texts):
-                ids[row, : len(heads[text])] = heads[text]
-        mask = (np.arange(width) < (ends + len(self.suffix))[:, None]).astype(np.int64)
-        return ids, mask, columns
-
-    def forward(self, batch: Batch) -> dict[str, torch.Tensor]:
+    def forward(self, batch: Batch) -> dict[str, Any]:
         """Compute the vectors of the words.
 
         Returns:
-            `embeddings`, *Shape* `(words, output_size)`, and `lengths`, *Shape* `(contexts,)`.
+            `embeddings`, *Shape* `(words, output_size)`; `lengths`, *Shape* `(contexts,)`; and
+            `sizes`, the same as a tuple of ints.
         """
-        lengths = batch["lengths"]
-        if batch["input_ids"].shape[0] == 0:
-            return {
-                "embeddings": self.empty_word.expand(len(batch["bags"]), -1),
-                "lengths": lengths,
-            }
-        output = self.encoder(
-            input_ids=batch["input_ids"],
-            attention_mask=batch["attention_mask"],
-            output_hidden_states=self.pooling.needs_all,
-        )
-        cells = self.pooling(output).flatten(0, 1)
-        vectors = mean_of_pieces(cells, batch["owned"], batch["bags"])
+        below = {"lengths": batch["lengths"], "sizes": batch["sizes"]}
+        if not batch["windows"]:
+            return {"embeddings": self.empty_word.expand(len(batch["bags"]), -1), **below}
+        vectors = mean_of_pieces(self._encode(batch["windows"]), batch["owned"], batch["bags"])
         empty = batch["is_empty"].unsqueeze(1)
         return {
             "embeddings": torch.where(empty, self.empty_word.to(vectors.dtype), vectors),
-            "lengths": lengths,
+            **below,
         }
+
+    def _encode(self, tables: Sequence[dict[str, torch.Tensor]]) -> torch.Tensor:
+        """Run the encoder. *Shape* `(cells of all tables, output_size)`"""
+        num_cells = sum(table["input_ids"].numel() for table in tables)
+        packed = nullcontext() if self.torch_compile else packed_linears(self.encoder, num_cells)
+        with packed:
+            cells = [
+                self.pooling(
+                    self.encoder(
+                        input_ids=table["input_ids"],
+                        attention_mask=table.get("attention_mask"),
+                        output_hidden_states=self.pooling.needs_all,
+                    )
+                ).flatten(0, 1)
+                for table in tables
+            ]
+        return cells[0] if len(cells) == 1 else torch.cat(cells)
 
     def to_disk(self, path: Path, *, exclude: set[int] | None = None) -> None:
         """Write the weights, and the encoder's config and tokenizer beside them."""
@@ -277,6 +291,13 @@ class Transformer(WordEmbedding):
 
 def _all(batch: Sequence[Features], key: str) -> list[np.ndarray]:
     return [array for sample in batch for array in sample[key]]
+
+
+def _tensors(table: Table) -> dict[str, torch.Tensor]:
+    tensors = {"input_ids": torch.from_numpy(table.ids)}
+    if not table.used.all():
+        tensors["attention_mask"] = torch.from_numpy(table.used)
+    return tensors
 
 
 def _join(arrays: Sequence[np.ndarray]) -> np.ndarray:

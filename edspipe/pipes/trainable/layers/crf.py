@@ -4,26 +4,27 @@ Entities of one label don't overlap, entities of different labels may. All chain
 transition scores, so the batch of the recursions is (sequences x labels).
 
 Letters: S sequences, T words, L labels, K tags (O, B, I, L, U), N = S x L rows or N spans,
-M words in spans, W windows.
+M words in spans, W windows, P words of all sequences.
 """
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 import torchcrf
 from torch import Tensor
 
-from edspipe.pipes.trainable.layers.crf_functions import (
+from edspipe.pipes.trainable.layers.crf_chain import (
     FORBIDDEN,
     Chain,
-    NegativeLogLikelihood,
     from_rows,
-    messages,
+    on_host,
     to_rows,
-    viterbi,
 )
+from edspipe.pipes.trainable.layers.crf_decoding import plan_windows, viterbi
+from edspipe.pipes.trainable.layers.crf_functions import NegativeLogLikelihood, messages
 from edspipe.pipes.trainable.layers.tagging import BEGIN, INSIDE, LAST, NUM_TAGS, OUTSIDE, UNIT
 
 ALLOWED_MOVES = {
@@ -47,6 +48,9 @@ class Crf(torch.nn.Module):
     autocast), and `mask_ST`, true on the words, which come first in each row. Emissions on
     padding are ignored, whatever they are. Rows without words are fine and count nothing.
 
+    Shapes are always checked. What takes a look at values is checked on a CPU only, so that
+    nothing waits for an accelerator, but for `span_probabilities`.
+
     Args:
         num_labels: The number of labels, L.
         learn_transitions: Whether the scores of starts, ends and moves are trained. If not, they
@@ -56,6 +60,7 @@ class Crf(torch.nn.Module):
     forbidden_start_K: Tensor
     forbidden_end_K: Tensor
     forbidden_moves_KK: Tensor
+    padding_K: Tensor
 
     def __init__(self, num_labels: int, *, learn_transitions: bool = True) -> None:
         super().__init__()
@@ -69,6 +74,7 @@ class Crf(torch.nn.Module):
             ("forbidden_start_K", _forbid_all_but(ALLOWED_STARTS)),
             ("forbidden_end_K", _forbid_all_but(ALLOWED_ENDS)),
             ("forbidden_moves_KK", moves),
+            ("padding_K", _forbid_all_but((OUTSIDE,))),
         ):
             self.register_buffer(name, forbidden, persistent=False)
 
@@ -129,24 +135,40 @@ class Crf(torch.nn.Module):
         self._check(emissions_STLK, mask_ST)
         if mask_ST.numel() == 0:
             return emissions_STLK.new_zeros(emissions_STLK.shape[:3], dtype=torch.int64)
-        num_sequences = len(mask_ST)
-        with _full_precision(emissions_STLK):
-            chain = self.chain(_work_dtype(emissions_STLK))
-            rows_TKN, _ = to_rows(emissions_STLK, mask_ST, chain.start_K.dtype)
-            last_S = (mask_ST.sum(1) - 1).clamp(min=0)
+        emissions_KTSL = _centred(emissions_STLK.permute(3, 1, 0, 2))
+        last_S = (mask_ST.sum(1) - 1).clamp(min=0)
+        tags_TSL = self._best_tags(emissions_KTSL, last_S, open_start_S, open_end_S)
+        return tags_TSL.transpose(0, 1).masked_fill(~mask_ST[..., None], OUTSIDE)
+
+    def _best_tags(
+        self,
+        emissions_KTSL: Tensor,
+        last_S: Tensor,
+        open_start_S: Tensor | None,
+        open_end_S: Tensor | None,
+    ) -> Tensor:
+        """Run Viterbi. Shape (T, S, L)."""
+        with _full_precision(emissions_KTSL):
+            chain = self.chain(emissions_KTSL.dtype)
+            num_sequences = len(last_S)
             tags_TN = viterbi(
-                rows_TKN[:, :NUM_TAGS],
+                emissions_KTSL.flatten(2),
                 _unless_open(chain.start_K, open_start_S, num_sequences, self.num_labels),
                 _unless_open(chain.end_K, open_end_S, num_sequences, self.num_labels),
                 chain.moves_KK,
-                last_S.repeat_interleave(self.num_labels),
+                last_S.repeat_interleave(self.num_labels, dim=0),
             )
-        tags_STL = tags_TN.unflatten(1, (num_sequences, self.num_labels)).transpose(0, 1)
-        return tags_STL.masked_fill(~mask_ST[..., None], OUTSIDE)
+            return tags_TN.unflatten(1, (num_sequences, self.num_labels))
 
     @torch.no_grad()
     def decode_windows(
-        self, emissions_STLK: Tensor, mask_ST: Tensor, window: int, stride: int | None = None
+        self,
+        emissions_STLK: Tensor,
+        mask_ST: Tensor,
+        window: int,
+        stride: int | None = None,
+        *,
+        sizes: Sequence[int] | None = None,
     ) -> Tensor:
         """Decode each sequence in overlapping windows.
 
@@ -161,14 +183,16 @@ class Crf(torch.nn.Module):
             window: The words of a window. Full sequences if it is 0, negative, or at least the
                 longest sequence.
             stride: The words between two windows' starts; half a window if None.
+            sizes: The words of each sequence. None counts them in the mask, and waits for it.
 
         Returns:
             The tags, O on padding. Shape (S, T, L), int64.
         """
         self._check(emissions_STLK, mask_ST)
-        num_words = mask_ST.shape[1]
-        length_S = mask_ST.sum(1)
-        if window <= 0 or mask_ST.numel() == 0 or window >= int(length_S.max()):
+        if sizes is not None and len(sizes) != len(mask_ST):
+            raise ValueError(f"Expected the sizes of {len(mask_ST)} sequences, got {len(sizes)}.")
+        sizes = mask_ST.sum(1).tolist() if sizes is None else sizes
+        if window <= 0 or mask_ST.numel() == 0 or window >= max(sizes):
             return self.decode(emissions_STLK, mask_ST)
         stride = max(window // 2, 1) if stride is None else stride
         if not 1 <= stride <= window:
@@ -176,26 +200,16 @@ class Crf(torch.nn.Module):
                 f"Expected a stride from 1 to the window of {window} words, got {stride}: with a "
                 "larger one some words would lie in no window."
             )
-        device = mask_ST.device
-        count_S = 1 + (length_S - window + stride - 1).clamp(min=0) // stride
-        first_S = count_S.cumsum(0) - count_S
-        sequence_W = torch.repeat_interleave(count_S)
-        start_W = (torch.arange(len(sequence_W), device=device) - first_S[sequence_W]) * stride
-        words_WT = start_W[:, None] + torch.arange(window, device=device)
-        inside_WT = words_WT < length_S[sequence_W, None]
-        tags_WTL = self.decode(
-            emissions_STLK[sequence_W[:, None], words_WT.clamp(max=num_words - 1)],
-            inside_WT,
-            open_start_S=start_W > 0,
-            open_end_S=start_W + window < length_S[sequence_W],
+        plan = plan_windows(sizes, mask_ST.shape[1], window, stride, mask_ST.device)
+        emissions_KPL = _centred(emissions_STLK.permute(3, 0, 1, 2)).flatten(1, 2)
+        emissions_KTWL = emissions_KPL.index_select(1, plan.words_TW.flatten()).unflatten(
+            1, plan.words_TW.shape
         )
-        # Window k ends its part of the text, and window k + 1 begins, (window + stride) // 2
-        # words after the start of window k.
-        words_T = torch.arange(num_words, device=device)
-        owner_T = (words_T - (window + stride) // 2 + stride).clamp(min=0) // stride
-        owner_ST = torch.minimum(owner_T, count_S[:, None] - 1)
-        offset_ST = (words_T - owner_ST * stride).clamp(max=window - 1)
-        tags_STL = tags_WTL[first_S[:, None] + owner_ST, offset_ST]
+        tags_TWL = self._best_tags(
+            emissions_KTWL, plan.last_W, plan.open_start_W.bool(), plan.open_end_W.bool()
+        )
+        tags_PL = tags_TWL.flatten(0, 1).index_select(0, plan.sources_ST.flatten())
+        tags_STL = tags_PL.view(*mask_ST.shape, self.num_labels)
         return tags_STL.masked_fill_(~mask_ST[..., None], OUTSIDE)
 
     def log_marginals(self, emissions_STLK: Tensor, mask_ST: Tensor) -> Tensor:
@@ -210,7 +224,7 @@ class Crf(torch.nn.Module):
             forward_TKN, here_TKN, backward_TKN = self._messages(emissions_STLK, mask_ST)
             marginals_TKN = torch.log_softmax(forward_TKN + here_TKN + backward_TKN, dim=1)
             marginals_STLK = from_rows(marginals_TKN, self.num_labels)
-            padding_K = _forbid_all_but((OUTSIDE,)).to(marginals_STLK)
+            padding_K = self.padding_K.to(marginals_STLK.dtype)
             return torch.where(mask_ST[..., None, None], marginals_STLK, padding_K)
 
     def marginals(self, emissions_STLK: Tensor, mask_ST: Tensor) -> Tensor:
@@ -238,7 +252,8 @@ class Crf(torch.nn.Module):
         """
         self._check(emissions_STLK, mask_ST)
         sequence_N, label_N, start_N, end_N = spans_N4.long().unbind(1)
-        self._check_spans(mask_ST, sequence_N, label_N, start_N, end_N)
+        if on_host(mask_ST):
+            self._check_spans(mask_ST, sequence_N, label_N, start_N, end_N)
         if len(spans_N4) == 0:
             return emissions_STLK.new_zeros(0, dtype=_work_dtype(emissions_STLK))
         with _full_precision(emissions_STLK):
@@ -274,7 +289,7 @@ class Crf(torch.nn.Module):
             )
         if mask_ST.dtype != torch.bool:
             raise TypeError(f"Expected a mask of type bool, got {mask_ST.dtype}: use mask.bool().")
-        if (mask_ST[:, 1:] & ~mask_ST[:, :-1]).any():
+        if on_host(mask_ST) and (mask_ST[:, 1:] & ~mask_ST[:, :-1]).any():
             raise ValueError(
                 "Expected each row of the mask to be true on its first words and false after "
                 "them, got a word after padding: move the words to the left."
@@ -314,7 +329,16 @@ def _work_dtype(emissions: Tensor) -> torch.dtype:
 
 def _full_precision(emissions: Tensor) -> AbstractContextManager:
     """Keep autocast from turning products of probabilities into half precision."""
-    return torch.autocast(emissions.device.type, enabled=False)
+    device = emissions.device.type
+    if not torch.amp.is_autocast_available(device):
+        return nullcontext()
+    return torch.autocast(device, enabled=False)
+
+
+def _centred(emissions: Tensor) -> Tensor:
+    """Copy emissions, tags first, so that the best of each word and label is 0: sums stay small."""
+    copy = emissions.to(_work_dtype(emissions), copy=True, memory_format=torch.contiguous_format)
+    return copy.sub_(copy.amax(0))
 
 
 def _next_words(start_N: Tensor, end_N: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -340,4 +364,4 @@ def _unless_open(
     scores_KN = scores_K[:, None].expand(-1, num_sequences * num_labels)
     if open_S is None:
         return scores_KN
-    return scores_KN.masked_fill(open_S.repeat_interleave(num_labels), 0.0)
+    return scores_KN.masked_fill(open_S.repeat_interleave(num_labels, dim=0), 0.0)

@@ -1,13 +1,6 @@
-"""Inference in many linear chains at once: sum-product, log-space and max-product.
+"""Sum-product in many linear chains at once, step by step; and the loss.
 
-All rows of a batch share one chain of K tags and have the same number of steps T. Ragged batches
-come in through `to_rows`: padding is one more tag, which absorbs. A sequence moves into it at the
-cost of its end score, stays there for free, and an empty sequence starts there; so no recursion
-needs a mask, and a row without words has Z = 1.
-
-Letters: S sequences, T time, L labels, K tags, N = S x L rows, D directions (0 forward,
-1 backward), J = K + 1.
-The tag axis stands before the row axis, so that every elementwise loop runs over rows.
+Letters as in `crf_chain`; D directions (0 forward, 1 backward), J = K + 1.
 
 Sum-product works on probabilities rescaled at each step (Rabiner 1989, "A tutorial on hidden
 Markov models", V.A), both directions in one loop. Why it is safe: centre all scores so that the
@@ -18,6 +11,10 @@ all, and the sum that normalises a posterior at least exp(-2r - 4m) / 9. While 2
 below -log(tiny), nothing that counts underflows, and sums of positive numbers lose no precision.
 Rows beyond that limit are worked in log-space instead. The products follow torch's setting of
 `set_float32_matmul_precision`, which is exact by default.
+
+Which rows are beyond the limit is read on the host, and so only on a CPU: an accelerator would be
+waited for. There all rows go through `crf_tree`, which is safe for any scores, and takes far fewer
+operations; on a CPU it is slower, as it does more arithmetic.
 """
 
 from __future__ import annotations
@@ -29,85 +26,15 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-FORBIDDEN = -1e4
-"""The score of what cannot be. Not -inf: a mask that multiplies would make NaN of it."""
-
-
-class Chain(NamedTuple):
-    """The scores of a chain, in log-space.
-
-    Attributes:
-        start_K: Of the first tag.
-        end_K: Of the last tag.
-        moves_KK: From the tag of the row to the tag of the column.
-    """
-
-    start_K: Tensor
-    end_K: Tensor
-    moves_KK: Tensor
-
-    def centred(self) -> Chain:
-        """Shift each group of scores so that its best is 0: posteriors and losses don't change."""
-        return Chain(*(scores - scores.detach().max() for scores in self))
-
-    def padded(self) -> Chain:
-        """Add the padding tag, last: entered at the end score, never left."""
-        free, never = self.start_K.new_zeros(1), self.start_K.new_full((1,), FORBIDDEN)
-        into = torch.cat([self.end_K, free])
-        moves = torch.cat([self.moves_KK, never.expand(1, len(self.start_K))])
-        return Chain(
-            torch.cat([self.start_K, free]), into, torch.cat([moves, into[:, None]], dim=1)
-        )
-
-    def spread(self) -> float:
-        """The worst allowed score of a centred chain, as a positive number."""
-        scores = torch.cat([group.detach().flatten() for group in self])
-        return -float(scores[scores > FORBIDDEN / 2].min())
-
-
-class Posteriors(NamedTuple):
-    """What a pass in both directions knows.
-
-    Attributes:
-        log_z_TN: The log of the summed weights of all paths, as a sum over steps: what each adds.
-        marginals_TKN: The probability of each tag at each step.
-        pairs_KK: The expected number of each move, summed over steps and rows.
-    """
-
-    log_z_TN: Tensor
-    marginals_TKN: Tensor
-    pairs_KK: Tensor
-
-
-def to_rows(emissions_STLK: Tensor, mask_ST: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Lay emissions out for the recursions: a row per sequence and label, centred and padded.
-
-    Args:
-        emissions_STLK: A score per tag, of any float type. Those on padding are ignored.
-        mask_ST: True on words.
-        dtype: The type to work in.
-
-    Returns:
-        The emissions with the padding tag, which is certain on padding and impossible on words,
-        shape (T, K + 1, N); and the largest distance between two tags on one word, shape (N,).
-    """
-    num_sequences, num_steps, num_labels, num_tags = emissions_STLK.shape
-    rows_TKSL = emissions_STLK.new_empty(
-        num_steps, num_tags + 1, num_sequences, num_labels, dtype=dtype
-    )
-    padding_T1S1 = ~mask_ST.T[:, None, :, None]
-    words_TKSL = rows_TKSL[:, :num_tags]
-    words_TKSL.copy_(emissions_STLK.permute(1, 3, 0, 2)).masked_fill_(padding_T1S1, 0.0)
-    words_TKSL.sub_(words_TKSL.detach().amax(1, keepdim=True))
-    spread_N = -words_TKSL.detach().amin(1).amin(0).flatten()
-    words_TKSL.masked_fill_(padding_T1S1, FORBIDDEN)
-    rows_TKSL[:, num_tags:].fill_(FORBIDDEN).masked_fill_(padding_T1S1, 0.0)
-    return rows_TKSL.flatten(2), spread_N
-
-
-def from_rows(values_TKN: Tensor, num_labels: int) -> Tensor:
-    """Undo the layout of `to_rows` and drop the padding tag. Shape (S, T, L, K)."""
-    return values_TKN[:, :-1].unflatten(2, (-1, num_labels)).permute(2, 0, 3, 1)
+from edspipe.pipes.trainable.layers.crf_chain import (
+    FORBIDDEN,
+    Chain,
+    Posteriors,
+    from_rows,
+    on_host,
+    to_rows,
+)
+from edspipe.pipes.trainable.layers.crf_tree import tree_messages, tree_posteriors
 
 
 class ScaledMessages(NamedTuple):
@@ -116,13 +43,11 @@ class ScaledMessages(NamedTuple):
     Attributes:
         weights_TKN: The exponentials of the emissions.
         messages_TDKN: The messages. The backward direction runs over reversed time.
-        joints_TDKN: Messages times the weights of the step itself.
-        sums_TD1N: The sums of joints, by which the next messages were divided.
+        sums_TD1N: The sums by which the messages were divided; of the first step, anything.
     """
 
     weights_TKN: Tensor
     messages_TDKN: Tensor
-    joints_TDKN: Tensor
     sums_TD1N: Tensor
 
 
@@ -138,39 +63,37 @@ def scaled_messages(emissions_TKN: Tensor, chain: Chain) -> ScaledMessages:
     weights_TDKN = emissions_TKN.new_empty(num_steps, 2, num_tags, num_rows)
     torch.exp(emissions_TKN, out=weights_TDKN[:, 0])
     weights_TDKN[:, 1] = weights_TDKN[:, 0].flip(0)
-    messages_TDKN, joints_TDKN = torch.empty_like(weights_TDKN), torch.empty_like(weights_TDKN)
-    messages_TDKN[0] = torch.stack([start_K, end_K])[..., None]
     # A last row of ones makes the same product give the sum that rescales.
     ones_D1K = moves_KK.new_ones(2, 1, num_tags)
     steps_DJK = torch.cat([torch.stack([moves_KK.T, moves_KK]), ones_D1K], dim=1)
-    products_TDJN = weights_TDKN.new_empty(num_steps, 2, num_tags + 1, num_rows)
-    sums_TD1N = products_TDJN[:, :, num_tags:]
+    products_TDJN = emissions_TKN.new_empty(num_steps, 2, num_tags + 1, num_rows)
+    messages_TDKN, sums_TD1N = products_TDJN[:, :, :num_tags], products_TDJN[:, :, num_tags:]
+    messages_TDKN[0] = torch.stack([start_K, end_K])[..., None]
 
-    # Views are made before the loop: in it, only three operations a step.
-    weights, messages = weights_TDKN.unbind(), messages_TDKN.unbind()
-    joints, products = joints_TDKN.unbind(), products_TDJN.unbind()
-    moved, sums = products_TDJN[:, :, :num_tags].unbind(), sums_TD1N.unbind()
-    for step in range(num_steps):
-        torch.mul(messages[step], weights[step], out=joints[step])
-        torch.bmm(steps_DJK, joints[step], out=products[step])
-        if step + 1 < num_steps:
-            torch.div(moved[step], sums[step], out=messages[step + 1])
-    return ScaledMessages(weights_TDKN[:, 0], messages_TDKN, joints_TDKN, sums_TD1N)
+    # Views are made before the loop: in it, only three operations a step, on little memory.
+    joint_DKN = torch.empty_like(weights_TDKN[0])
+    weights, products = weights_TDKN.unbind(), products_TDJN.unbind()
+    messages, sums = messages_TDKN.unbind(), sums_TD1N.unbind()
+    for step in range(num_steps - 1):
+        torch.mul(messages[step], weights[step], out=joint_DKN)
+        torch.bmm(steps_DJK, joint_DKN, out=products[step + 1])
+        messages[step + 1].div_(sums[step + 1])
+    return ScaledMessages(weights_TDKN[:, 0], messages_TDKN, sums_TD1N)
 
 
 def scaled_posteriors(emissions_TKN: Tensor, chain: Chain) -> Posteriors:
     """Combine both directions in probability space. Arguments as in `scaled_messages`."""
-    weights_TKN, messages_TDKN, joints_TDKN, sums_TD1N = scaled_messages(emissions_TKN, chain)
+    weights_TKN, messages_TDKN, sums_TD1N = scaled_messages(emissions_TKN, chain)
     end_K, moves_KK = chain.end_K.exp(), chain.moves_KK.exp()
-    backward_TKN = messages_TDKN[:, 1].flip(0)
-    marginals_TKN = joints_TDKN[:, 0] * backward_TKN
+    joints_TKN, backward_TKN = messages_TDKN[:, 0] * weights_TKN, messages_TDKN[:, 1].flip(0)
+    marginals_TKN = joints_TKN * backward_TKN
     totals_T1N = marginals_TKN.sum(1, keepdim=True)
     marginals_TKN /= totals_T1N
-    beyond_TKN = (weights_TKN * backward_TKN).div_(totals_T1N)
-    before_TKN = joints_TDKN[:-1, 0] / sums_TD1N[:-1, 0]
+    last_1N = end_K[None] @ joints_TKN[-1]
+    beyond_TKN = backward_TKN.mul_(weights_TKN).div_(totals_T1N)
+    before_TKN = joints_TKN[:-1].div_(sums_TD1N[1:, 0])
     pairs_KK = moves_KK * torch.bmm(before_TKN, beyond_TKN[1:].mT).sum(0)
-    last_1N = end_K[None] @ joints_TDKN[-1, 0]
-    log_z_TN = torch.cat([sums_TD1N[:-1, 0, 0], last_1N]).log_()
+    log_z_TN = torch.cat([sums_TD1N[1:, 0, 0], last_1N]).log_()
     return Posteriors(log_z_TN, marginals_TKN, pairs_KK)
 
 
@@ -239,8 +162,10 @@ def is_fast(emissions_TKN: Tensor, chain: Chain, spread_N: Tensor) -> Tensor:
 def posteriors(emissions_TKN: Tensor, chain: Chain, spread_N: Tensor) -> Posteriors:
     """Choose for each row the fast pass, or the log-space one where the fast one could underflow.
 
-    Arguments as in `is_fast`, T at least 1.
+    On an accelerator all rows go through the tree. Arguments as in `is_fast`, T at least 1.
     """
+    if not on_host(emissions_TKN):
+        return tree_posteriors(emissions_TKN, chain)
     fast_N = is_fast(emissions_TKN, chain, spread_N)
     num_fast = int(fast_N.sum())
     if num_fast == len(fast_N):
@@ -260,9 +185,12 @@ def posteriors(emissions_TKN: Tensor, chain: Chain, spread_N: Tensor) -> Posteri
 def messages(emissions_TKN: Tensor, chain: Chain, spread_N: Tensor) -> tuple[Tensor, Tensor]:
     """Return forward and backward messages in log-space, each up to a constant per step.
 
-    They are differentiable; where nobody asks for a gradient, they come from the fast pass if all
-    rows allow it. Arguments as in `is_fast`, T at least 1. Shapes (T, K, N).
+    They are differentiable; where nobody asks for a gradient, on a CPU, they come from the fast
+    pass if all rows allow it. Arguments as in `is_fast`, T at least 1. Shapes (T, K, N).
     """
+    if not on_host(emissions_TKN):
+        forward_TKN, _, after_TKN, _ = tree_messages(emissions_TKN, chain)
+        return forward_TKN, (chain.moves_KK[..., None] + after_TKN[:, None]).logsumexp(2)
     inputs = (emissions_TKN, *chain)
     wants_gradient = torch.is_grad_enabled() and any(x.requires_grad for x in inputs)
     if wants_gradient or not is_fast(emissions_TKN, chain, spread_N).all():
@@ -274,7 +202,7 @@ def messages(emissions_TKN: Tensor, chain: Chain, spread_N: Tensor) -> tuple[Ten
 def path_scores(emissions_TKN: Tensor, chain: Chain, tags_TN: Tensor) -> Tensor:
     """Return what each step adds to the score of one given path per row. Shape (T, N)."""
     scores_TN = emissions_TKN.gather(1, tags_TN[:, None])[:, 0]
-    scores_TN[1:] += chain.moves_KK[tags_TN[:-1], tags_TN[1:]]
+    scores_TN[1:] += chain.moves_KK.take(_moves_of(tags_TN, chain.moves_KK))
     scores_TN[0] += chain.start_K[tags_TN[0]]
     scores_TN[-1] += chain.end_K[tags_TN[-1]]
     return scores_TN
@@ -309,9 +237,7 @@ class NegativeLogLikelihood(torch.autograd.Function):
         loss = (log_z_TN - path_scores(emissions_TKN, chain, tags_TN)).sum()
 
         counts_TKN.scatter_add_(1, tags_TN[:, None], -torch.ones_like(counts_TKN[:, :1]))
-        gold_pairs = (tags_TN[:-1] * num_tags + tags_TN[1:]).flatten()
-        gold_KK = torch.bincount(gold_pairs, minlength=num_tags**2).view_as(pairs_KK)
-        ctx.save_for_backward(counts_TKN, pairs_KK - gold_KK)
+        ctx.save_for_backward(counts_TKN, pairs_KK - _count_moves(tags_TN, pairs_KK))
         ctx.num_labels, ctx.emissions_dtype = emissions_STLK.shape[2], emissions_STLK.dtype
         return loss
 
@@ -332,42 +258,17 @@ class NegativeLogLikelihood(torch.autograd.Function):
         )
 
 
-def viterbi(
-    emissions_TKN: Tensor, start_KN: Tensor, end_KN: Tensor, moves_KK: Tensor, last_N: Tensor
-) -> Tensor:
-    """Find the best path of each row.
+def _count_moves(tags_TN: Tensor, like_KK: Tensor) -> Tensor:
+    """Count each move of the given paths. Shape and type as `like_KK`."""
+    moves_TN = _moves_of(tags_TN, like_KK)
+    if on_host(tags_TN):
+        return torch.bincount(moves_TN.flatten(), minlength=like_KK.numel()).view_as(like_KK)
+    # `bincount` reads its largest number first. Row by row, so that few meet in one counter.
+    counts = like_KK.new_zeros(like_KK.numel(), tags_TN.shape[1])
+    counts.scatter_add_(0, moves_TN, counts.new_ones(()).expand_as(moves_TN))
+    return counts.sum(1).view_as(like_KK)
 
-    Args:
-        emissions_TKN: Finite values after a row's last step are ignored.
-        start_KN: The scores of the first tag, row by row.
-        end_KN: The scores of the last tag, row by row.
-        moves_KK: The scores of the moves.
-        last_N: The last step of each row.
 
-    Returns:
-        The tags; after a row's last step they repeat its last tag. Shape (T, N), int64.
-    """
-    num_steps, num_tags, num_rows = emissions_TKN.shape
-    scores_TKN = emissions_TKN.clone()
-    scores_TKN[0] += start_KN
-    origins_TKN = torch.empty_like(scores_TKN, dtype=torch.int64)
-    candidates_KKN = scores_TKN.new_empty(num_tags, num_tags, num_rows)
-    best_KN, moves_KK1 = torch.empty_like(start_KN), moves_KK[..., None]
-    scores, origins = scores_TKN.unbind(), origins_TKN.unbind()
-    for step in range(1, num_steps):
-        torch.add(scores[step - 1][:, None], moves_KK1, out=candidates_KKN)
-        torch.max(candidates_KKN, dim=0, out=(best_KN, origins[step]))
-        scores[step].add_(best_KN)
-    last_1KN = last_N.expand(1, num_tags, num_rows)
-    final_KN = scores_TKN.gather(0, last_1KN)[0] + end_KN
-    # After the last step each tag points to itself: one trace serves all lengths.
-    after_T1N = (torch.arange(num_steps, device=last_N.device)[:, None] > last_N)[:, None]
-    itself_K1 = torch.arange(num_tags, device=last_N.device)[:, None]
-    torch.where(after_T1N, itself_K1, origins_TKN, out=origins_TKN)
-
-    tags_T1N = origins_TKN.new_empty(num_steps, 1, num_rows)
-    tags = tags_T1N.unbind()
-    torch.argmax(final_KN, dim=0, keepdim=True, out=tags[-1])
-    for step in range(num_steps - 1, 0, -1):
-        torch.gather(origins[step], 0, tags[step], out=tags[step - 1])
-    return tags_T1N[:, 0]
+def _moves_of(tags_TN: Tensor, moves_KK: Tensor) -> Tensor:
+    """Return the moves of the given paths, as places in a flat table. Shape (T - 1, N)."""
+    return torch.add(tags_TN[1:], tags_TN[:-1], alpha=len(moves_KK))
