@@ -94,6 +94,31 @@ def compare_decoding(
     )
 
 
+def compare_posteriors(sizes: tuple[int, int, int], turns: int) -> tuple[float, float]:
+    """Time the probabilities of all tags; theirs are the gradient of the likelihood."""
+    crf, emissions, mask = random_case(sizes)
+    peer = same_scores(crf)
+    tags = peer_layout(crf.decode(emissions, mask))
+    peer_emissions = peer_layout(emissions).requires_grad_()
+    peer_mask = mask.repeat_interleave(sizes[2], dim=0)
+
+    def theirs() -> torch.Tensor:
+        (gradient,) = torch.autograd.grad(-peer(peer_emissions, tags, peer_mask), peer_emissions)
+        return gradient + torch.nn.functional.one_hot(tags, NUM_TAGS)
+
+    with torch.no_grad():
+        expected = crf.marginals(emissions, mask)
+    torch.testing.assert_close(
+        peer_layout(expected), theirs().view_as(peer_emissions), atol=1e-4, rtol=1e-3
+    )
+
+    def ours() -> None:
+        with torch.no_grad():
+            crf.marginals(emissions, mask)
+
+    return time_in_turns(ours, theirs, turns)
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -108,6 +133,8 @@ def main() -> None:
     ]
     for sizes in DECODE_SIZES:
         rows.append(("decode", sizes, compare_decoding(sizes, options.turns)))
+    for sizes in LOSS_SIZES:
+        rows.append(("posteriors", sizes, compare_posteriors(sizes, options.turns)))
     sizes = DECODE_SIZES[-1]
     times = compare_decoding(sizes, options.turns, WINDOW)
     rows.append((f"decode, windows of {WINDOW}", sizes, times))

@@ -5,9 +5,9 @@ r"""Speed beside a bare PyTorch loop and EDS-NLP: what `docs/benchmarks.md` show
     python -m benchmarks.speed scores DATA/ncbi_disease --encoder random --peer PEER/bin/python
     python -m benchmarks.speed labels DATA/ncbi_disease DATA/meddocan
 
-`PEER/bin/python` is an interpreter of another virtual environment, with `edsnlp[ml]==0.23.0` and the
-same PyTorch; without it only edspipe and the bare loop run. Heads are trained before inference is
-timed, since an untrained one finds ten times too many entities.
+`PEER/bin/python` is an interpreter of another virtual environment, with `edsnlp[ml]==0.23.0` and
+the same PyTorch; without it only edspipe and the bare loop run. Heads are trained before inference
+is timed, since an untrained one finds ten times too many entities.
 """
 
 from __future__ import annotations

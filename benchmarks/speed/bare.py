@@ -11,12 +11,11 @@ from transformers import AutoModel
 
 from benchmarks.speed import tutorial
 from benchmarks.speed.child import Job, count_words
+from benchmarks.speed.tutorial import INFERENCE_WORDS, by_size
 from edspipe.pipes.trainable.layers.cnn import WordConvolutions
 from edspipe.pipes.trainable.layers.crf import Crf
 from edspipe.pipes.trainable.layers.pooling import mean_of_pieces
 from edspipe.pipes.trainable.layers.tagging import NUM_TAGS
-
-DOCS_PER_BATCH = 16
 
 
 class Tagger(torch.nn.Module):
@@ -71,16 +70,13 @@ class Side:
         self.job = job
         self.batches = []
         samples = [nlp.preprocess(doc, supervision=True) for doc in reference.docs]
-        words = [count_words([doc.text]) for doc in reference.docs]
-        for part in _by_tokens(samples, job.batch_size):
-            num_words = sum(words[i] for i in part)
-            self.batches.append((nlp.collate([samples[i] for i in part]), num_words))
+        for sample, doc in zip(samples, reference.docs, strict=True):
+            sample["stats"]["blank_separated"] = count_words([doc.text])
+        for group in by_size(samples, "tokens", job.batch_size):
+            self.batches.append(nlp.collate(group))
         nlp.train(False)
-        texts = list(reference.texts.values())
-        self.texts = [
-            nlp.collate([nlp.preprocess(nlp.make_doc(text)) for text in texts[i : i + 32]])
-            for i in range(0, len(texts), 32)
-        ]
+        samples = [nlp.preprocess(nlp.make_doc(text)) for text in reference.texts.values()]
+        self.texts = [nlp.collate(group) for group in by_size(samples, "words", INFERENCE_WORDS)]
         self.num_words = reference.num_words
         self.model = Tagger(job.encoder, len(nlp.pipes.ner.labels))
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=job.lr, fused=True)
@@ -91,15 +87,15 @@ class Side:
         self.model.train()
         num_words, loss = 0, torch.zeros(())
         for _ in range(steps):
-            batch, words = next(self.order)
-            num_words += words
+            batch = next(self.order)
+            num_words += batch["stats"]["blank_separated"]
             ner = batch["ner"]
             self.optimizer.zero_grad()
             with self._autocast(self.job.precision):
                 loss = self.model(ner["embedding"]["embedding"], ner["tags"])
             (loss / ner["stats"]["words"]).backward()
             self.optimizer.step()
-        return {"words": num_words, "loss": float(loss)}
+        return {"words": num_words, "loss": float(loss.detach())}
 
     def infer(self, precision: str = "fp32") -> dict[str, Any]:
         """Run the encoder on all windows: nothing before it, nothing after."""
@@ -113,15 +109,3 @@ class Side:
         if precision == "fp32":
             return nullcontext()
         return torch.autocast("cpu", dtype=torch.bfloat16)
-
-
-def _by_tokens(samples: list[dict[str, Any]], limit: int) -> list[list[int]]:
-    batches: list[list[int]] = [[]]
-    total = 0
-    for i, sample in enumerate(samples):
-        if batches[-1] and total + sample["stats"]["tokens"] > limit:
-            batches.append([])
-            total = 0
-        batches[-1].append(i)
-        total += sample["stats"]["tokens"]
-    return batches

@@ -32,6 +32,7 @@ class Job:
         precision: Of training; the peer knows fp32 only.
         window: Word pieces a window.
         stride: Word pieces from one window to the next.
+        num_labels: Labels that the entities are dealt out to; 0 keeps theirs.
     """
 
     corpus: str
@@ -46,6 +47,7 @@ class Job:
     precision: str = "fp32"
     window: int = 128
     stride: int = 96
+    num_labels: int = 0
 
 
 def read_texts(job: Job) -> dict[str, str]:

@@ -9,7 +9,7 @@ Entity = tuple[str, str, int, int]
 
 
 def read_gold(folder: Path) -> set[Entity]:
-    """Read the entities of a brat folder: (text, label, start, end), from first to last fragment."""
+    """Read the entities of a brat folder, each from its first to its last fragment."""
     entities: set[Entity] = set()
     for file in folder.glob("*.ann"):
         for line in file.read_text("utf-8").splitlines():

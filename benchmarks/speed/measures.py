@@ -6,13 +6,10 @@ import argparse
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from benchmarks.speed.gold import exact_f1, read_gold
 from benchmarks.speed.session import Session
-
-WARM_UP_STEPS = 2
 
 
 @dataclass
@@ -106,6 +103,9 @@ def speed(options: argparse.Namespace, encoder: str) -> dict[str, Any]:
             ["EDS-NLP", "bare fp32", "bare bf16"],
         )
     }
+    done = options.steps * (options.rounds + 1)
+    for side in sides.values():
+        side.ask("train", steps=max(0, options.total_steps - done))
     ours = sides["edspipe auto"]
     infer = [
         Runner("edspipe auto", ours, "infer", {"precision": "auto"}),
@@ -116,12 +116,17 @@ def speed(options: argparse.Namespace, encoder: str) -> dict[str, Any]:
         Runner("bare bf16", sides["bare fp32"], "infer", {"precision": "bf16"}),
     ]
     if "EDS-NLP" in sides:
-        infer.append(Runner("EDS-NLP", sides["EDS-NLP"], "infer", {}))
+        peer = sides["EDS-NLP"]
+        infer.append(Runner("EDS-NLP", peer, "infer", {}))
+        infer.append(Runner("EDS-NLP fp32", peer, "infer", {"precision": "fp32"}))
+        infer.append(Runner("EDS-NLP, 32 documents", peer, "infer", {"batch_size": 32}))
     figures["inference"] = print_speeds(
         "Inference, from texts to doc.ents",
         alternate(infer, options.rounds),
-        ["EDS-NLP", "bare fp32", "bare bf16"],
+        ["EDS-NLP", "EDS-NLP fp32", "bare fp32", "bare bf16"],
     )
+    figures["padding"] = ours.ask("padding")
+    print(f"\nPadding: {figures['padding']}")
     figures["differences"] = compare_precisions(ours)
     for task, title in (("tokenize", "Texts to Docs"), ("prepare", "Preprocess and collate")):
         runners = [
@@ -164,11 +169,13 @@ def scores(options: argparse.Namespace, encoder: str) -> dict[str, Any]:
     figures: dict[str, list[float]] = {}
     for seed in options.seeds:
         job = job_of(options, encoder, texts=["dev"], seed=seed)
-        rows = [("edspipe fp32", "edspipe", {"precision": "fp32"}, options)]
-        rows.append(("edspipe auto", "edspipe", {"precision": "auto"}, options))
+        rows: list[tuple[str, str, dict[str, str]]] = [
+            ("edspipe fp32", "edspipe", {"precision": "fp32"}),
+            ("edspipe auto", "edspipe", {"precision": "auto"}),
+        ]
         if options.peer:
-            rows.append(("EDS-NLP", "edsnlp", {}, options))
-        for name, side, changes, _ in rows:
+            rows.append(("EDS-NLP", "edsnlp", {}))
+        for name, side, changes in rows:
             python = {"python": options.peer} if side == "edsnlp" else {}
             session = Session(side, job | changes, **python)
             session.ask("train", steps=options.total_steps)
@@ -218,8 +225,3 @@ MEASURES: dict[str, Measure] = {
     "labels": labels,
     "disk": disk,
 }
-
-
-def corpus_words(folder: Path) -> int:
-    """Count the words of all texts in a folder."""
-    return sum(len(file.read_text("utf-8").split()) for file in folder.glob("*.txt"))

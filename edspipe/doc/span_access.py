@@ -122,10 +122,14 @@ def _set_ents(doc: Doc, spans: list[Span]) -> None:
 def remove_spans(doc: Doc, keep: Callable[[Span], bool], groups: Iterable[str]) -> None:
     """Take the spans for which `keep` is false out of the named groups."""
     for group in groups:
+        spans = doc.ents if group == "ents" else doc.spans.get(group, ())
+        kept = [span for span in spans if keep(span)]
+        if len(kept) == len(spans):
+            continue
         if group == "ents":
-            doc.ents = tuple(span for span in doc.ents if keep(span))
-        elif group in doc.spans:
-            doc.spans[group] = [span for span in doc.spans[group] if keep(span)]
+            doc.ents = kept
+        else:
+            doc.spans[group] = kept
 
 
 def _unique(spans: Iterable[Span]) -> list[Span]:

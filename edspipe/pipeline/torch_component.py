@@ -21,6 +21,7 @@ from edspipe.nested import map_leaves
 from edspipe.pipeline.batch_cache import cache_scope, cached
 from edspipe.pipeline.devices import move_tensor
 from edspipe.pipeline.json_files import read_json
+from edspipe.pipeline.kernel_caches import bound_kernel_caches
 from edspipe.pipeline.tensors import load_tensors, save_tensors
 from edspipe.stream.hooks import register_transport
 
@@ -238,3 +239,4 @@ def _decode_tensor(array: np.ndarray) -> torch.Tensor:
 
 
 register_transport(torch.Tensor, _encode_tensor)
+bound_kernel_caches()

@@ -11,6 +11,8 @@ from edspipe.stream.batching import BatchBy, BatchSize
 BACKENDS = ("simple", "multiprocess", "spark")
 START_METHODS = ("forkserver", "spawn", "fork")
 QUARANTINE = "quarantine:"
+MODEL_BATCH = "8000 words"
+"""32 notes of 250 words: enough to fill a processor, and bounded where notes are long."""
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 
@@ -25,7 +27,8 @@ class Settings:
         devices: Devices of the GPU workers, in turn; None takes all CUDA devices, or the CPU.
         backend: `"simple"`, `"multiprocess"`, `"spark"`, or None for the one that the workers
             imply.
-        batch_size: Batch of models at inference, `"32 docs"`, `"2000 words"`, or a number.
+        batch_size: Batch of models at inference, `"32 docs"`, `"2000 words"`, or a number; None
+            is `MODEL_BATCH`.
         batch_by: Unit or measure where `batch_size` is a number.
         process_start_method: `"forkserver"`, `"spawn"` or `"fork"`.
         precision: `"auto"`, `"fp32"`, `"bf16"` or `"fp16"`, for models at inference.
@@ -100,6 +103,8 @@ class Settings:
     @property
     def model_batch(self) -> BatchSize:
         """The batch of models at inference."""
+        if self.batch_size is None and self.batch_by is None:
+            return BatchSize(MODEL_BATCH)
         return BatchSize(self.batch_size, self.batch_by)
 
     @property

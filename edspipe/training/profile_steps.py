@@ -115,7 +115,7 @@ class TrainingRun:
     ) -> None:
         self.nlp, self.docs, self.settings, self.timer = nlp, docs, settings, timer
         self.device = settings.find_device()
-        self.optimizer = torch.optim.AdamW(nlp.parameters(), lr=settings.lr)
+        self.optimizer = torch.optim.AdamW(nlp.parameters(), lr=settings.lr, fused=True)
         self.num_words = _words_by_id(docs)
 
     def batches(self, num_workers: int) -> Stream:

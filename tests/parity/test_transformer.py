@@ -134,16 +134,116 @@ def test_contexts_are_read_apart(encoder):
     )
 
 
+def rows_of(batch) -> int:
+    return sum(len(table["input_ids"]) for table in batch["windows"])
+
+
+def test_repeated_texts_are_computed_once(encoder):
+    nlp, pipe = build(encoder)
+    texts = [TEXTS[0], TEXTS[3], TEXTS[0], TEXTS[0], TEXTS[3]]
+    samples = [pipe.preprocess(nlp.make_doc(text)) for text in texts]
+    once = rows_of(pipe.collate(samples[:2]))
+    assert rows_of(pipe.collate(samples)) == once
+    _, found, lengths = run(nlp, pipe, texts)
+    parts = found.split(lengths.tolist())
+    for part, text in zip(parts, texts, strict=True):
+        assert torch.equal(part, parts[texts.index(text)])
+    _, expected, _ = run(nlp, pipe, texts[:2])
+    torch.testing.assert_close(torch.cat(parts[:2]), expected, atol=2e-5, rtol=1e-4)
+
+
+def test_windows_repeated_within_a_text_are_computed_once(encoder):
+    nlp, pipe = build(encoder, window=1, stride=1)
+    samples = [pipe.preprocess(nlp.make_doc("fièvre fièvre fièvre fièvre"))]
+    num_different = len(set(samples[0]["pieces"][0].tolist()))
+    assert rows_of(pipe.collate(samples)) == num_different
+    assert rows_of(pipe.train().collate(samples)) == len(samples[0]["pieces"][0])
+
+
+def test_repeated_texts_are_each_computed_in_training(encoder):
+    nlp, pipe = build(encoder)
+    samples = [pipe.preprocess(nlp.make_doc(TEXTS[0]))] * 3
+    assert rows_of(pipe.train().collate(samples)) == 3 * rows_of(pipe.collate(samples[:1]))
+    torch.manual_seed(0)
+    _, found, lengths = run(nlp, pipe, [TEXTS[0]] * 2)
+    first, second = found.split(lengths.tolist())
+    assert not torch.equal(first, second)  # Each copy has values dropped of its own.
+
+
+def test_a_text_behind_two_prompts_is_computed_twice(encoder):
+    nlp, pipe = build(encoder)
+    doc = nlp.make_doc("douleur")
+    contexts = [doc[:], doc[:], doc[:]]
+    features = pipe.preprocess(doc, contexts=contexts, prompts=["toux", "fièvre", "toux"])
+    batch = pipe.collate([features])
+    with torch.no_grad():
+        first, second, third = pipe(batch)["embeddings"].split(1)
+    assert rows_of(batch) == 2
+    assert torch.equal(first, third)
+    assert not torch.allclose(first, second, atol=1e-4)
+
+
+def gradients(encoder: Path, **kwargs) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """A loss, and its gradients, in training mode, with nothing dropped."""
+    nlp, pipe = build(encoder, **kwargs)
+    for module in pipe.train().modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    batch = pipe.collate([pipe.preprocess(nlp.make_doc(text)) for text in TEXTS])
+    loss = pipe(batch)["embeddings"].pow(3).sum()
+    loss.backward()
+    return loss.detach(), {n: p.grad for n, p in pipe.named_parameters() if p.grad is not None}
+
+
+@pytest.mark.xfail(raises=FutureWarning, strict=True, reason="it is switched on by an old name")
+def test_gradient_checkpointing_is_switched_on_without_a_warning(encoder):
+    build(encoder, gradient_checkpointing=True)
+
+
+@pytest.mark.filterwarnings("ignore:`gradient_checkpointing_enable` is deprecated:FutureWarning")
+def test_gradient_checkpointing_gives_the_same_gradients(encoder):
+    loss, expected = gradients(encoder)
+    other, found = gradients(encoder, gradient_checkpointing=True)
+    torch.testing.assert_close(other, loss)
+    assert found.keys() == expected.keys()
+    assert len(found) > 20
+    for name in expected:
+        torch.testing.assert_close(found[name], expected[name], atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore:`gradient_checkpointing_enable` is deprecated:FutureWarning")
+def test_gradient_checkpointing_computes_layers_again(encoder):
+    calls = {}
+    for checkpointing in (False, True):
+        nlp, pipe = build(encoder, gradient_checkpointing=checkpointing)
+        layer = pipe.train().encoder.encoder.layer[0].attention
+        seen: list[object] = []
+        layer.register_forward_hook(lambda *args, seen=seen: seen.append(args[0]))
+        batch = pipe.collate([pipe.preprocess(nlp.make_doc("toux"))])
+        pipe(batch)["embeddings"].sum().backward()
+        calls[checkpointing] = len(seen)
+    assert calls == {False: 1, True: 2}
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("seed", range(3))
+def test_little_of_a_batch_is_padding(encoder_dir, seed, training):
+    nlp, pipe = build(encoder_dir, window=128, stride=96)
+    rng = np.random.default_rng(seed)
+    words = np.array(["fever", "patient", "chest", "cough", "pain", "the"])
+    texts = [" ".join(rng.choice(words, rng.integers(200, 800))) for _ in range(32)]
+    samples = [pipe.preprocess(nlp.make_doc(text)) for text in texts]
+    assert min(sample["stats"]["tokens"] for sample in samples) >= 200
+    tables = pipe.train(training).collate(samples)["windows"]
+    used = sum(int(t.get("attention_mask", torch.ones_like(t["input_ids"])).sum()) for t in tables)
+    assert used > 0.95 * sum(table["input_ids"].numel() for table in tables)
+
+
 def test_training_without_overlap_reads_each_piece_once(encoder):
     nlp, pipe = build(encoder, training_stride=False)
     features = pipe.preprocess(nlp.make_doc(TEXTS[-1]))
     num_pieces = features["stats"]["tokens"]
-    rows = {
-        mode: sum(
-            len(table["input_ids"]) for table in pipe.train(mode).collate([features])["windows"]
-        )
-        for mode in (True, False)
-    }
+    rows = {mode: rows_of(pipe.train(mode).collate([features])) for mode in (True, False)}
     assert rows[True] == -(-num_pieces // 12)
     assert rows[False] == -(-(num_pieces - 12) // 7) + 1
 

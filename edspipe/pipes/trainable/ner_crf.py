@@ -25,8 +25,8 @@ from edspipe.pipes.trainable.layers.crf import Crf
 from edspipe.pipes.trainable.layers.tagging import (
     NUM_TAGS,
     OUTSIDE,
+    batch_to_spans,
     spans_to_tags,
-    tags_to_spans,
 )
 from edspipe.types import SpanGetter, SpanSetter
 
@@ -281,7 +281,7 @@ class NerCrf(TorchComponent):
     ) -> Sequence[Doc]:
         """Write the entities into the Docs."""
         tags = results["tags"].cpu().numpy()
-        found = [tags_to_spans(tags[i, : len(doc)]) for i, doc in enumerate(docs)]
+        found = batch_to_spans(tags)
         scores = self._confidences(found, results) if self.confidence else None
         for i, doc in enumerate(docs):
             spans = [

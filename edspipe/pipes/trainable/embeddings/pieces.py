@@ -73,7 +73,9 @@ class PieceTokenizer:
         memory = self._memory
         rows = list(map(memory.rows.get, units))
         if None in rows:
-            memory = self._learn({unit for unit, row in zip(units, rows, strict=True) if row is None})
+            memory = self._learn(
+                {unit for unit, row in zip(units, rows, strict=True) if row is None}
+            )
             rows = list(map(memory.rows.get, units))
             if None in rows:  # A unit is too long to be remembered, or another thread cleared.
                 return self._whole(text)

@@ -37,7 +37,7 @@ from edspipe.pipes.trainable.layers.packed_linear import packed_linears
 from edspipe.pipes.trainable.layers.pooling import LayerPooling, mean_of_pieces
 
 ENCODER = "encoder"
-MAX_CELLS = 8192
+MAX_CELLS = 4096
 """Word pieces, specials and padding included, that the encoder sees at once."""
 
 
@@ -232,7 +232,7 @@ class Transformer(WordEmbedding):
         }
 
     def _heads(self, batch: Sequence[Features], num_contexts: int) -> list[list[int]]:
-        """Return what stands before the pieces of each context: specials, and a prompt if there is one."""
+        """Return what stands before the pieces of each context: specials, and its prompt."""
         prompts = [ids for sample in batch for ids in sample["prompts"]]
         if not prompts:
             return [self.prefix] * num_contexts

@@ -164,10 +164,14 @@ def lay_out(
         ids[ends + i] = special
     _write_heads(ids, begins[kept], windows.texts[kept], heads)
     tables = [
-        Table(ids[at : at + size].reshape(len(group), -1), used[at : at + size].reshape(len(group), -1))
-        for group, at, size in zip(groups, np.cumsum(sizes) - sizes, sizes, strict=True)
+        Table(cells.reshape(len(group), -1), filled.reshape(len(group), -1))
+        for group, cells, filled in zip(groups, _cut(ids, sizes), _cut(used, sizes), strict=True)
     ]
     return Layout(tables, (begins + before)[unique])
+
+
+def _cut(cells: np.ndarray, sizes: list[int]) -> list[np.ndarray]:
+    return np.split(cells, np.cumsum(sizes)[:-1]) if sizes else []
 
 
 def _write_heads(

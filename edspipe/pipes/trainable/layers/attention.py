@@ -84,7 +84,7 @@ def _by_products(
 ) -> Tensor:
     scores_BHQK = torch.matmul(query_BHQD * scale, key_BHKD.transpose(-1, -2))
     if mask is not None:
-        scores_BHQK = scores_BHQK.masked_fill(~mask, -math.inf)
+        scores_BHQK.masked_fill_(~mask, -math.inf)
     return torch.matmul(dropout(scores_BHQK.softmax(-1), share), value_BHKD)
 
 
@@ -92,7 +92,8 @@ def make_mask(
     batch_size: int,
     q_length: int,
     kv_length: int,
-    *args: Any,
+    q_offset: int = 0,
+    kv_offset: int = 0,
     mask_function: Callable[..., Any] = bidirectional_mask_function,
     attention_mask: Tensor | None = None,
     local_size: int | None = None,
@@ -109,7 +110,8 @@ def make_mask(
             batch_size,
             q_length,
             kv_length,
-            *args,
+            q_offset,
+            kv_offset,
             mask_function=mask_function,
             attention_mask=attention_mask,
             local_size=local_size,

@@ -36,6 +36,7 @@ def packed_linears(module: torch.nn.Module, num_cells: int) -> Iterator[None]:
         yield
         return
     changed: list[tuple[torch.nn.Module, str]] = []
+    cast = _Cast(dtype)
     try:
         for parent in module.modules():
             activation = _fused_activation(parent)
@@ -44,7 +45,7 @@ def packed_linears(module: torch.nn.Module, num_cells: int) -> Iterator[None]:
             for name, layer in parent.named_children():
                 if type(layer) is torch.nn.Linear:
                     fused = activation if name == "dense" else None
-                    _replace(layer, "forward", _pack(layer, dtype, num_cells, fused), changed)
+                    _replace(layer, "forward", _pack(layer, cast, num_cells, fused), changed)
         yield
     finally:
         for owner, name in reversed(changed):
@@ -79,16 +80,35 @@ def _is_intel() -> bool:
     return not file.exists() or "GenuineIntel" in file.read_text("utf-8")
 
 
+class _Cast:
+    """Converts tensors, and the same tensor once in a row: three layers read each input.
+
+    Args:
+        dtype: The type to convert to.
+    """
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        self.dtype = dtype
+        self._last: tuple[Tensor, Tensor] | None = None
+
+    def __call__(self, values: Tensor) -> Tensor:
+        if values.dtype == self.dtype:
+            return values
+        if self._last is None or self._last[0] is not values:
+            self._last = values, values.to(self.dtype)
+        return self._last[1]
+
+
 def _pack(
-    layer: torch.nn.Linear, dtype: torch.dtype, num_cells: int, activation: str | None
+    layer: torch.nn.Linear, cast: _Cast, num_cells: int, activation: str | None
 ) -> Callable[[Tensor], Tensor]:
-    weight = layer.weight.detach().to(dtype)
+    weight = layer.weight.detach().to(cast.dtype)
     weight = torch.ops.mkldnn._reorder_linear_weight(weight, num_cells)
-    bias = None if layer.bias is None else layer.bias.detach().to(dtype)
+    bias = None if layer.bias is None else layer.bias.detach().to(cast.dtype)
     what, how = ("none", "") if activation is None else ("gelu", activation)
 
     def forward(input: Tensor) -> Tensor:
-        return torch.ops.mkldnn._linear_pointwise(input.to(dtype), weight, bias, what, [], how)
+        return torch.ops.mkldnn._linear_pointwise(cast(input), weight, bias, what, [], how)
 
     return forward
 

@@ -84,6 +84,25 @@ def tags_to_spans(tags: np.ndarray) -> np.ndarray:
     return spans[np.lexsort((labels, ends, starts))]
 
 
+def batch_to_spans(tags: np.ndarray) -> list[np.ndarray]:
+    """Read the spans of several sequences at once.
+
+    Args:
+        tags: *Shape* `(sequences, words, labels)`, values 0 to 4, 0 on padding.
+
+    Returns:
+        For each sequence what `tags_to_spans` returns.
+    """
+    num_sequences, num_words, num_labels = tags.shape
+    # A word outside of all spans behind each sequence keeps its last span from the next one.
+    apart = np.full((num_sequences, num_words + 1, num_labels), OUTSIDE, dtype=np.int8)
+    apart[:, :num_words] = tags
+    spans = tags_to_spans(apart.reshape(-1, num_labels))
+    sequences = spans[:, 1] // (num_words + 1)
+    spans[:, 1:] -= sequences[:, None] * (num_words + 1)
+    return np.split(spans, np.searchsorted(sequences, np.arange(1, num_sequences)))
+
+
 def span_words(starts: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """List the words of many spans.
 

@@ -13,6 +13,7 @@ from hypothesis.extra import numpy as hnp
 from edspipe.pipes.trainable.layers.tagging import (
     NUM_TAGS,
     OUTSIDE,
+    batch_to_spans,
     spans_to_tags,
     tags_to_spans,
 )
@@ -103,3 +104,17 @@ def test_spans_outside_the_text_are_refused(span: tuple[int, int, int]) -> None:
 def test_overlapping_spans_of_one_label_are_refused() -> None:
     with pytest.raises(ValueError, match=r"overlap within a label, got 5 words .* 4 distinct"):
         spans_to_tags(np.array([(0, 0, 3), (0, 2, 4)]), 5, 1)
+
+
+@given(
+    hnp.arrays(
+        np.int64,
+        st.tuples(st.integers(1, 4), st.integers(0, 6), st.integers(1, 2)),
+        elements=st.integers(0, NUM_TAGS - 1),
+    )
+)
+def test_a_batch_is_read_as_its_sequences_one_by_one(tags: np.ndarray) -> None:
+    found = batch_to_spans(tags)
+    assert len(found) == len(tags)
+    for spans, sequence in zip(found, tags, strict=True):
+        assert spans.tolist() == tags_to_spans(sequence).tolist()
