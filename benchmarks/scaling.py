@@ -1,7 +1,6 @@
 r"""The cost of inference as work grows: by number of notes, and by length of a note.
 
-    python -m benchmarks.scaling DATA/ncbi_disease --out FOLDER
-    python -m benchmarks.scaling DATA/ncbi_disease --out FOLDER --quick --rounds 1
+    python -m benchmarks.scaling DATA/ncbi_disease --out FOLDER [--quick --rounds 1]
     python -m benchmarks.scaling --from-json FOLDER/scaling.json --out docs/images
 
 The tutorial's pipeline, trained for a few steps so that it finds about as many entities as there
@@ -40,10 +39,9 @@ NUM_NOTES, WORDS_PER_NOTE = (100, 1_000, 10_000, 100_000), 50
 NOTE_LENGTHS, TOTAL_WORDS = (50, 500, 5_000, 50_000), 200_000
 QUICK_NOTES, QUICK_WORDS = 2_000, 50_000
 WARM_UP_NOTES = 400
-MIN_SECONDS = 2.0
-"""Short points are repeated for so long, on new notes each time, and the median counts."""
-NUM_PARTS = 10
-SAMPLE_EVERY_S = 0.02
+MIN_SECONDS = 2.0  # Short points are repeated for so long, on new notes each time.
+MEASURES = ("words/s", "words/cpu_s", "start_mb", "peak_mb", "ents/1k")
+NUM_PARTS, SAMPLE_EVERY_S = 10, 0.02
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ def resident_mb() -> float:
 
 
 def sample_memory(samples: list[float], stopped: threading.Event) -> None:
-    """Sample the resident memory of this process."""
+    """Sample the resident memory until stopped."""
     while not stopped.wait(SAMPLE_EVERY_S):
         samples.append(resident_mb())
 
@@ -74,8 +72,8 @@ def sample_memory(samples: list[float], stopped: threading.Event) -> None:
 def read_sentences(corpus: str) -> list[list[str]]:
     """Cut the texts of a corpus into sentences, and these into words."""
     texts = read_texts(Job(corpus, "", texts=("train", "dev"))).values()
-    sentences = [part.split() for text in texts for part in re.split(r"(?<=[.!?])\s+", text)]
-    return [sentence for sentence in sentences if sentence]
+    parts = [part for text in texts for part in re.split(r"(?<=[.!?])\s+", text)]
+    return [part.split() for part in parts if part]
 
 
 def make_notes(sentences: list[list[str]], point: Point) -> Iterator[str]:
@@ -114,27 +112,19 @@ def measure(point: Point) -> dict[str, Any]:
     samples, stopped = [resident_mb()], threading.Event()
     threading.Thread(target=sample_memory, args=(samples, stopped), daemon=True).start()
     runs: list[dict[str, Any]] = []
-    until = time.perf_counter() + MIN_SECONDS
+    until, cpu_s = time.perf_counter() + MIN_SECONDS, -time.process_time()
     while not runs or time.perf_counter() < until:
         runs.append(run_once(nlp, sentences, replace(point, seed=len(runs) + 1)))
+    cpu_s += time.process_time()
     stopped.set()
     total = point.notes * point.words
     return {
         "words/s": total / statistics.median(run["seconds"] for run in runs),
-        "entities/word": statistics.mean(run["entities"] for run in runs) / total,
+        "words/cpu_s": total * len(runs) / cpu_s,
+        "ents/1k": 1000 * statistics.mean(run["entities"] for run in runs) / total,
         "start_mb": samples[0],
         "peak_mb": max(samples),
         "parts": {"words/s": runs[-1]["words/s"], "mb": runs[-1]["mb"]},
-    }
-
-
-def sizes_of(options: argparse.Namespace) -> dict[str, list[tuple[int, int]]]:
-    """Return (notes, words a note) of the points of each panel."""
-    limit = min(options.max_notes, QUICK_NOTES if options.quick else options.max_notes)
-    total = QUICK_WORDS if options.quick else TOTAL_WORDS
-    return {
-        "notes": [(n, WORDS_PER_NOTE) for n in sorted({min(n, limit) for n in NUM_NOTES})],
-        "words": [(max(1, total // length), length) for length in NOTE_LENGTHS],
     }
 
 
@@ -146,41 +136,44 @@ def measure_apart(point: Point) -> dict[str, Any]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def measure_all(options: argparse.Namespace, folder: Path) -> dict[str, list[dict[str, Any]]]:
-    """Train; give each point its turn, `rounds` times over; return medians and rounds by panel."""
+def train(options: argparse.Namespace, folder: Path) -> str:
+    """Train the tutorial's pipeline with a random encoder; return where it was saved."""
     torch.set_num_threads(options.threads)
-    corpus, encoder = str(options.corpus), prepare_encoder("random", options.corpus, folder)
-    side = Side("edspipe", Job(corpus, encoder, texts=(), threads=options.threads))
+    encoder = prepare_encoder("random", options.corpus, folder)
+    side = Side("edspipe", Job(str(options.corpus), encoder, texts=(), threads=options.threads))
     side.train(options.steps)
     side.nlp.to_disk(folder / "model")
-    sizes = sizes_of(options)
+    return str(folder / "model")
+
+
+def measure_all(options: argparse.Namespace, model: str) -> dict[str, list[dict[str, Any]]]:
+    """Give each point its turn, `rounds` times over; return medians and rounds by panel."""
+    limit = min(options.max_notes, QUICK_NOTES) if options.quick else options.max_notes
+    total = QUICK_WORDS if options.quick else TOTAL_WORDS
+    sizes = {
+        "notes": [(n, WORDS_PER_NOTE) for n in sorted({min(n, limit) for n in NUM_NOTES})],
+        "words": [(max(1, total // length), length) for length in NOTE_LENGTHS],
+    }
     found: dict[tuple[int, int], list[dict[str, Any]]] = {}
     for _ in range(options.rounds):
         for size in sorted({size for panel in sizes.values() for size in panel}):
-            model = str(folder / "model")
-            point = Point(model, corpus, *size, options.threads, options.precision)
+            point = Point(model, str(options.corpus), *size, options.threads, options.precision)
             found.setdefault(size, []).append(measure_apart(point))
-    return {
-        name: [{"notes": n, "words": w, **summarize(found[n, w])} for n, w in panel]
-        for name, panel in sizes.items()
-    }
-
-
-def summarize(rounds: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the medians over the rounds, and the rounds."""
-    names = [name for name in rounds[0] if name != "parts"]
-    return {n: statistics.median(r[n] for r in rounds) for n in names} | {"rounds": rounds}
+    rows: dict[tuple[int, int], dict[str, Any]] = {}
+    for size, rounds in found.items():
+        medians = {name: statistics.median(each[name] for each in rounds) for name in MEASURES}
+        rows[size] = {"notes": size[0], "words": size[1], **medians, "rounds": rounds}
+    return {name: [rows[size] for size in panel] for name, panel in sizes.items()}
 
 
 def print_figures(panels: dict[str, list[dict[str, Any]]]) -> None:
     """Print the medians with ratios to the first point, and the last round of the longest run."""
     for points in panels.values():
-        print("\n   notes   words   words/s   ratio  start MB  peak MB  entities/word")
+        names = ["notes", "words", *MEASURES]
+        print("\n" + "".join(f"{name:>13}" for name in [*names, "ratio"]))
         for row in points:
-            speed, ratio = row["words/s"], row["words/s"] / points[0]["words/s"]
-            memory = f"{row['start_mb']:>10,.0f}{row['peak_mb']:>9,.0f}"
-            text = f"{row['notes']:>8,}{row['words']:>8,}{speed:>10,.0f}{ratio:>8.2f}{memory}"
-            print(f"{text}{row['entities/word']:>15.4f}")
+            figures = "".join(f"{row[name]:>13,.0f}" for name in names)
+            print(f"{figures}{row['words/s'] / points[0]['words/s']:>13.2f}")
     longest = panels["notes"][-1]
     print(f"\n{longest['notes']:,} notes, part by part")
     for name, values in longest["rounds"][-1]["parts"].items():
@@ -190,18 +183,17 @@ def print_figures(panels: dict[str, list[dict[str, Any]]]) -> None:
 def draw(panels: dict[str, list[dict[str, Any]]], files: list[Path]) -> None:
     """Draw words/s against number of notes, and against their length."""
     try:
-        import matplotlib
+        from matplotlib import rcParams
+        from matplotlib.figure import Figure
     except ImportError:
         sys.exit("The plot needs matplotlib: pip install matplotlib, then draw with --from-json")
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    matplotlib.rcParams["svg.hashsalt"] = "scaling"  # The same figures give the same file.
-    figure, axes = pyplot.subplots(1, 2, figsize=(9, 3.4), sharey=True, layout="constrained")
+    rcParams["svg.hashsalt"] = "scaling"  # The same figures give the same file.
+    figure = Figure(figsize=(9, 3.4), layout="constrained")
+    axes = figure.subplots(1, 2, sharey=True)
     labels = {"notes": f"notes of {WORDS_PER_NOTE} words", "words": "words a note"}
     for axis, (name, points) in zip(axes, panels.items(), strict=True):
         draw_panel(axis, name, points)
-        axis.set_xlabel(labels[name])
+        axis.set(xlabel=f"{labels[name]}, with peak memory")
     axes[0].set(ylabel="words/s", ylim=(0, 1.1 * axes[0].get_ylim()[1]))
     axes[0].yaxis.set_major_formatter("{x:,.0f}")
     for file in files:
@@ -209,18 +201,15 @@ def draw(panels: dict[str, list[dict[str, Any]]], files: list[Path]) -> None:
 
 
 def draw_panel(axis: Any, name: str, points: list[dict[str, Any]]) -> None:
-    """Draw the medians, the range of the rounds, and the peak memory as text."""
+    """Draw the medians and the range of the rounds, with the peak memory below."""
     for row in points:
         speeds = [each["words/s"] for each in row["rounds"]]
         axis.vlines(row[name], min(speeds), max(speeds), color="tab:blue")
-        place, text = (row[name], min(speeds)), f"{row['peak_mb']:,.0f} MB"
-        axis.annotate(text, place, (0, -16), textcoords="offset points", ha="center", size=8)
     sizes = [row[name] for row in points]
     axis.plot(sizes, [row["words/s"] for row in points], "o-", color="tab:blue")
-    axis.set_xscale("log")
-    axis.set_xticks(sizes, [f"{size:,}" for size in sizes])
+    axis.set(xscale="log", xmargin=0.12)
+    axis.set_xticks(sizes, [f"{row[name]:,}\n{row['peak_mb']:,.0f} MB" for row in points])
     axis.minorticks_off()
-    axis.margins(x=0.12)
     axis.grid(axis="y", alpha=0.3)
 
 
@@ -248,7 +237,7 @@ def main() -> None:
     file = options.from_json or options.out / "scaling.json"
     if not options.from_json:
         with tempfile.TemporaryDirectory() as folder:
-            panels = measure_all(options, Path(folder))
+            panels = measure_all(options, train(options, Path(folder)))
         settings = {name: getattr(options, name) for name in ("threads", "precision", "steps")}
         file.write_text(json.dumps({"settings": settings, "panels": panels}, indent=1), "utf-8")
     panels = json.loads(file.read_text("utf-8"))["panels"]

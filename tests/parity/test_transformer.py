@@ -195,7 +195,6 @@ def gradients(encoder: Path, **kwargs) -> tuple[torch.Tensor, dict[str, torch.Te
     return loss.detach(), {n: p.grad for n, p in pipe.named_parameters() if p.grad is not None}
 
 
-@pytest.mark.xfail(raises=FutureWarning, strict=True, reason="it is switched on by an old name")
 def test_gradient_checkpointing_is_switched_on_without_a_warning(encoder):
     build(encoder, gradient_checkpointing=True)
 

@@ -65,6 +65,12 @@ def load_encoder(model: str | Path | SavedEncoder) -> PreTrainedModel:
     return encoder.train()
 
 
+def enable_checkpointing(encoder: PreTrainedModel) -> None:
+    """Compute activations of the encoder's layers again in the backward pass, not keep them."""
+    new_name = getattr(encoder, "activation_checkpointing_enable", None)
+    (new_name or encoder.gradient_checkpointing_enable)()
+
+
 def load_tokenizer(model: str | Path | SavedEncoder, **kwargs: Any) -> Any:
     """Load a fast tokenizer.
 

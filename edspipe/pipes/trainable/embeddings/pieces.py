@@ -24,6 +24,10 @@ _UNITS = re.compile(r"\s*\S+|\s+$")
 _UNSURE = re.compile("[\x0b\x0c\x1c-\x1f\x85]")
 """Blanks for Python, and control characters, which join what they stand between, for tokenizers."""
 
+_LOCAL_NORMALIZERS = (
+    *("BertNormalizer", "Lowercase", "StripAccents", "Precompiled"),
+    *("NFC", "NFD", "NFKC", "NFKD"),
+)
 _SPLIT_AT_BLANKS = ("BertPreTokenizer", "Whitespace", "WhitespaceSplit")
 
 
@@ -158,7 +162,13 @@ def splits_at_blanks(description: dict[str, Any]) -> bool:
     Args:
         description: The content of the `tokenizer.json` of a fast tokenizer.
     """
-    if any(re.search(r"\s", token["content"]) for token in description.get("added_tokens", ())):
+    if not all(map(_stays_in_its_unit, description.get("added_tokens", ()))):
+        return False
+    normalizers = _steps(description.get("normalizer"), "normalizers")
+    if not all(map(_is_local, normalizers)):
+        return False
+    post = description.get("post_processor") or {}
+    if post.get("trim_offsets") and post.get("add_prefix_space"):  # as if for a text's first word
         return False
     steps = _steps(description.get("pre_tokenizer"), "pretokenizers")
     if not steps:
@@ -170,6 +180,18 @@ def splits_at_blanks(description: dict[str, Any]) -> bool:
     # A prefix for the first word of a text alone would be given to each unit.
     whole = any(step.get("prepend_scheme") == "first" for step in rest)
     return first["type"] in _SPLIT_AT_BLANKS and not whole
+
+
+def _is_local(normalizer: dict[str, Any]) -> bool:
+    if normalizer["type"] == "Replace":  # of several blanks by one, as SentencePiece does
+        return normalizer["pattern"] == {"Regex": " {2,}"} and normalizer["content"] == " "
+    return normalizer["type"] in _LOCAL_NORMALIZERS
+
+
+def _stays_in_its_unit(token: dict[str, Any]) -> bool:
+    """Whether an added token holds no blanks, nor takes any along unless seen in the text."""
+    takes_blanks = token["lstrip"] or token["rstrip"]
+    return not re.search(r"\s", token["content"]) and not (takes_blanks and token["normalized"])
 
 
 def _steps(step: dict[str, Any] | None, key: str) -> list[dict[str, Any]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +18,7 @@ from edspipe.pipeline.torch_component import Batch, Features
 from edspipe.pipes.trainable.embeddings.base import WordEmbedding
 from edspipe.pipes.trainable.embeddings.encoder import (
     SavedEncoder,
+    enable_checkpointing,
     load_encoder,
     load_tokenizer,
     max_pieces,
@@ -33,7 +33,7 @@ from edspipe.pipes.trainable.embeddings.windows import (
 )
 from edspipe.pipes.trainable.layers.attention import use_attention
 from edspipe.pipes.trainable.layers.dropout import replace_dropout
-from edspipe.pipes.trainable.layers.packed_linear import packed_linears
+from edspipe.pipes.trainable.layers.packed_linear import make_packable, packed_linears
 from edspipe.pipes.trainable.layers.pooling import LayerPooling, mean_of_pieces
 
 ENCODER = "encoder"
@@ -115,9 +115,11 @@ class Transformer(WordEmbedding):
         replace_dropout(self.encoder)
         self.torch_compile = torch_compile
         if gradient_checkpointing:
-            self.encoder.gradient_checkpointing_enable()
+            enable_checkpointing(self.encoder)
         if torch_compile:
             self.encoder.compile(dynamic=True)
+        else:
+            make_packable(self.encoder)
 
     @staticmethod
     def saved_parameters(folder: Path) -> dict[str, Any]:
@@ -266,8 +268,7 @@ class Transformer(WordEmbedding):
     def _encode(self, tables: Sequence[dict[str, torch.Tensor]]) -> torch.Tensor:
         """Run the encoder. *Shape* `(cells of all tables, output_size)`"""
         num_cells = sum(table["input_ids"].numel() for table in tables)
-        packed = nullcontext() if self.torch_compile else packed_linears(self.encoder, num_cells)
-        with packed:
+        with packed_linears(self.encoder, num_cells):
             cells = [
                 self.pooling(
                     self.encoder(

@@ -44,7 +44,8 @@ def attend(
     Returns:
         *Shape* `(B, Q, H, D)`, and no weights.
     """
-    if kwargs.get("position_bias") is not None or key_BHKD.shape[1] != query_BHQD.shape[1]:
+    has_bias = kwargs.get("position_bias") is not None
+    if has_bias or _looks_back(module, kwargs) or key_BHKD.shape[1] != query_BHQD.shape[1]:
         return sdpa_attention_forward(
             module,
             query_BHQD,
@@ -70,6 +71,12 @@ def attend(
     return out.transpose(1, 2).contiguous(), None
 
 
+def _looks_back(module: torch.nn.Module, kwargs: dict[str, Any]) -> bool:
+    """Whether a query sees only what is before it: as in transformers, unless a layer says no."""
+    told = kwargs.get("is_causal")
+    return getattr(module, "is_causal", True) if told is None else told
+
+
 def _products_are_faster(query_BHQD: Tensor) -> bool:
     return query_BHQD.dtype == torch.bfloat16 and not torch.cpu._is_amx_tile_supported()
 
@@ -84,7 +91,8 @@ def _by_products(
 ) -> Tensor:
     scores_BHQK = torch.matmul(query_BHQD * scale, key_BHKD.transpose(-1, -2))
     if mask is not None:
-        scores_BHQK.masked_fill_(~mask, -math.inf)
+        is_bool = mask.dtype == torch.bool
+        scores_BHQK = scores_BHQK.masked_fill_(~mask, -math.inf) if is_bool else scores_BHQK + mask
     return torch.matmul(dropout(scores_BHQK.softmax(-1), share), value_BHKD)
 
 

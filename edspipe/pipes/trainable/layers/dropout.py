@@ -29,7 +29,7 @@ def keep_mask(shape: torch.Size, share: float) -> Tensor:
     size = shape.numel()
     draws = torch.empty(-(-size // PER_DRAW), dtype=torch.int64).random_(-(2**63), None)
     # As signed numbers, the lowest `share` of all is dropped.
-    limit = round(share * 2**BITS) - 2 ** (BITS - 1)
+    limit = min(round(share * 2**BITS), 2**BITS - 1) - 2 ** (BITS - 1)
     return (draws.view(torch.int16)[:size] >= limit).view(shape)
 
 
@@ -56,8 +56,8 @@ class Dropout(torch.nn.Dropout):
 def replace_dropout(module: torch.nn.Module) -> None:
     """Put `Dropout` in the place of all `torch.nn.Dropout` inside a module."""
     for parent in list(module.modules()):
-        for name, child in list(parent.named_children()):
-            if type(child) is torch.nn.Dropout:
+        for name, child in list(parent._modules.items()):
+            if type(child) is torch.nn.Dropout:  # not of a subclass
                 new = Dropout(child.p)
                 new.train(child.training)
                 setattr(parent, name, new)

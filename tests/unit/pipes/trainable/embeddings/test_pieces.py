@@ -171,19 +171,16 @@ def test_only_tokenizers_that_split_at_blanks_remember(kind, remembers):
     assert (num_remembered(tokenizer) > 0) is remembers
 
 
-@pytest.mark.xfail(reason="the post-processor trims all but the first blank of a text", strict=True)
 @pytest.mark.parametrize("post", [roberta(prefix=True), processors.ByteLevel()])
 def test_blanks_that_are_trimmed_but_in_the_first_piece_are_trimmed(post):
     check(PieceTokenizer(byte_pairs(post=post)), "fever fever")
 
 
-@pytest.mark.xfail(reason="a prefix of the text is given to each unit", strict=True)
 def test_a_prefix_by_a_normalizer_is_given_once():
     prefixed = unigram(pre.WhitespaceSplit(), norm.Prepend("▁"))
     check(PieceTokenizer(prefixed), "fever fever")
 
 
-@pytest.mark.xfail(reason="blanks after a piece belong to the next unit", strict=True)
 def test_a_piece_that_takes_the_blanks_after_it_has_them():
     added = [AddedToken("amlo", rstrip=True)]
     check(PieceTokenizer(wordpiece(lower=True, added=added)), "AMLO 5 mg")
@@ -253,6 +250,16 @@ def test_the_memory_grows_beyond_its_first_arrays():
     check(tokenizer, text[::-1])
     check(tokenizer, text)
     assert num_remembered(tokenizer) > 2 * 1024
+
+
+def test_arrays_that_are_full_to_the_brim_grow_without_loss():
+    tokenizer = fresh("wordpiece, cased")
+    # As many units as the first arrays have rows.
+    text = " ".join(f"{i:04}" for i in range(1024))
+    tokenizer(text)
+    assert num_remembered(tokenizer) == 1024
+    tokenizer(" fever")
+    check(tokenizer, text)
 
 
 def test_a_copy_in_another_process_begins_without_memory():

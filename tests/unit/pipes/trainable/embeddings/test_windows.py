@@ -194,6 +194,8 @@ def test_groups_keep_padding_and_cells_low(lengths, max_cells):
 def test_a_group_is_as_large_as_the_limits_allow():
     groups = group_by_length(np.full(10, 8), 32)
     assert [len(group) for group in groups] == [4, 4, 2]
+    assert len(group_by_length(np.array([200, 200 - MAX_PADDING]), 4096)) == 1
+    assert len(group_by_length(np.array([200, 199 - MAX_PADDING]), 4096)) == 2
     step = MAX_PADDING // 2
     groups = group_by_length(np.array([100, 100 - step, 100 - step, 100 - step]), 4096)
     assert [group.tolist() for group in groups] == [[0, 1, 2], [3]]
