@@ -3,7 +3,7 @@ r"""Speed beside a bare PyTorch loop and EDS-NLP: what `docs/benchmarks.md` show
     python -m benchmarks.speed speed DATA/ncbi_disease --encoder random --peer PEER/bin/python
     python -m benchmarks.speed speed DATA/ncbi_disease --encoder minilm --peer PEER/bin/python
     python -m benchmarks.speed scores DATA/ncbi_disease --encoder random --peer PEER/bin/python
-    python -m benchmarks.speed labels DATA/ncbi_disease DATA/meddocan
+    python -m benchmarks.speed labels DATA/ncbi_disease
 
 `PEER/bin/python` is an interpreter of another virtual environment, with `edsnlp[ml]==0.23.0` and
 the same PyTorch; without it only edspipe and the bare loop run. Heads are trained before inference
@@ -27,7 +27,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("measure", choices=sorted(measures.MEASURES))
-    parser.add_argument("corpus", type=Path, nargs="+", help="folders with train/ and dev/")
+    parser.add_argument("corpus", type=Path, help="a folder with train/ and dev/")
     parser.add_argument("--encoder", default="random", help="random, minilm, base, or a folder")
     parser.add_argument("--peer", help="the interpreter that has EDS-NLP")
     parser.add_argument("--rounds", type=int, default=7, help="alternations")
@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="a JSON file for all figures")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        encoder = prepare_encoder(options.encoder, options.corpus[0], Path(folder))
+        encoder = prepare_encoder(options.encoder, options.corpus, Path(folder))
         figures = measures.MEASURES[options.measure](options, encoder)
     if options.out:
         options.out.write_text(json.dumps(figures, indent=1), encoding="utf-8")

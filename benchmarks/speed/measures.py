@@ -32,7 +32,7 @@ class Runner:
 def job_of(options: argparse.Namespace, encoder: str, **changes: Any) -> dict[str, Any]:
     """Return what all sides share."""
     job = {
-        "corpus": str(options.corpus[0]),
+        "corpus": str(options.corpus),
         "encoder": encoder,
         "texts": options.parts,
         "max_texts": options.max_texts,
@@ -104,8 +104,9 @@ def speed(options: argparse.Namespace, encoder: str) -> dict[str, Any]:
         )
     }
     done = options.steps * (options.rounds + 1)
-    for side in sides.values():
-        side.ask("train", steps=max(0, options.total_steps - done))
+    for name, side in sides.items():
+        if not name.startswith("bare"):  # It has no head at inference.
+            side.ask("train", steps=max(0, options.total_steps - done))
     ours = sides["edspipe auto"]
     infer = [
         Runner("edspipe auto", ours, "infer", {"precision": "auto"}),
@@ -165,7 +166,7 @@ def print_memory(sides: dict[str, Session]) -> dict[str, float]:
 
 def scores(options: argparse.Namespace, encoder: str) -> dict[str, Any]:
     """Exact F1 on the dev documents after the same number of steps, over seeds."""
-    gold = read_gold(options.corpus[0] / "dev")
+    gold = read_gold(options.corpus / "dev")
     figures: dict[str, list[float]] = {}
     for seed in options.seeds:
         job = job_of(options, encoder, texts=["dev"], seed=seed)

@@ -85,8 +85,7 @@ class Side:
             .map(self.nlp.collate, kwargs={"device": "cpu"})
             .set_processing(num_cpu_workers=job.workers, process_start_method="spawn")
         )
-        fused = {"fused": True} if self.is_ours else {}
-        self.optimizer = torch.optim.AdamW(params=self.nlp.parameters(), lr=job.lr, **fused)
+        self.optimizer = torch.optim.AdamW(params=self.nlp.parameters(), lr=job.lr, fused=True)
 
     def train(self, steps: int) -> dict[str, Any]:
         """Do some steps of the tutorial's loop."""

@@ -97,18 +97,19 @@ class ModelSteps:
         """Inside this context, models compute in a precision; losses and weights stay in fp32.
 
         Args:
-            precision: `"auto"` (bf16 where the processor has it), `"fp32"`, `"bf16"` or `"fp16"`;
-                the last one needs the gradients to be scaled.
+            precision: `"auto"` (bf16 where the processor has it; for inference fp16 on older
+                GPUs), `"fp32"`, `"bf16"` or `"fp16"`.
 
         Raises:
-            ValueError: The precision does not exist.
+            ValueError: The precision does not exist; or it is fp16, and gradients are asked for,
+                which would have to be scaled.
         """
         component = next((component for _, component in self.torch_components()), None)
         if component is None:
             return nullcontext()
-        from edspipe.pipeline.precision import autocast
+        from edspipe.pipeline.precision import autocast, check_for_training
 
-        return autocast(precision, component.device)
+        return autocast(check_for_training(precision, component.device), component.device)
 
     def post_init(self, docs: Iterable[Doc], exclude: set[str] | None = None) -> None:
         """Finish building the trainable pipes with data, e.g. collect their labels.

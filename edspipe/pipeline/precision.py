@@ -29,12 +29,35 @@ def resolve_precision(precision: str, device: torch.device) -> torch.dtype | Non
 @cache
 def _native_type(device_type: str) -> torch.dtype | None:
     if device_type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+        has_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.bfloat16 if has_bf16 else torch.float16
     if device_type == "cpu":
-        checks = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
-        if any(getattr(torch.cpu, check, lambda: False)() for check in checks):
+        has_avx512 = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
+        if has_amx() or has_avx512:
             return torch.bfloat16
     return None
+
+
+@cache
+def has_amx() -> bool:
+    """Whether the processor multiplies matrices in hardware (AMX)."""
+    return getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)()
+
+
+def check_for_training(precision: str, device: torch.device) -> str:
+    """Return the precision to use, where gradients may be asked for.
+
+    Raises:
+        ValueError: It is fp16.
+    """
+    if not torch.is_grad_enabled() or resolve_precision(precision, device) != torch.float16:
+        return precision
+    if precision == "auto":
+        return "fp32"
+    raise ValueError(
+        "precision='fp16' loses small gradients unless they are scaled: train in bf16 or fp32, or "
+        "use torch.autocast with torch.amp.GradScaler"
+    )
 
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager[object]:

@@ -11,8 +11,9 @@ from edspipe.stream.batching import BatchBy, BatchSize
 BACKENDS = ("simple", "multiprocess", "spark")
 START_METHODS = ("forkserver", "spawn", "fork")
 QUARANTINE = "quarantine:"
-MODEL_BATCH = "8000 words"
-"""32 notes of 250 words: enough to fill a processor, and bounded where notes are long."""
+MODEL_BATCH = "16000 padded_words"
+"""Documents times the longest one: enough to fill a processor, whether notes are short or long, and
+a bound for what is laid out as a rectangle."""
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 

@@ -15,8 +15,6 @@ from edspipe.training.stage_timer import COLLATE, FORWARD, POSTPROCESS, PREPROCE
 
 MIN_WAITING = 0.15
 """Share of a step: below, another process could win little."""
-MIN_PADDING = 0.10
-"""Share of the cells."""
 MIN_PER_STEP = 0.20
 """Share of a step that does not depend on the size of its batch."""
 MIN_COMPUTING = 0.50
@@ -66,16 +64,6 @@ def _threads(report: ProfileReport) -> Iterator[str]:
         )
 
 
-def _padding(report: ProfileReport) -> Iterator[str]:
-    share, width = report.training.padding_share, report.training.row_width
-    if share is not None and width is not None and share > MIN_PADDING:
-        yield (
-            f"{share:.0%} of the encoder's cells are padding: its rows are {width:.0f} wide and "
-            f"hold {width * (1 - share):.0f} pieces in the mean; a window of the encoder nearer to "
-            "that wastes less (and shows it less context)"
-        )
-
-
 def _batch_size(report: ProfileReport) -> Iterator[str]:
     share = report.training.timings.share_of(CLIP, OPTIMIZER)
     if share > MIN_PER_STEP:
@@ -98,7 +86,6 @@ _RULES: tuple[Callable[[ProfileReport], Iterator[str]], ...] = (
     _waiting,
     _precision,
     _threads,
-    _padding,
     _batch_size,
     _inference,
 )

@@ -109,7 +109,7 @@ class TrainingProfile:
         pieces_per_s: Word pieces a second; None if no component counts `tokens`.
         documents_per_batch: In the mean.
         words_per_batch: In the mean.
-        padding_share: Share of the cells of all `attention_mask` that are 0; None without any.
+        padding_share: Share of the encoder's cells that hold nothing; None without an encoder.
         row_width: Cells of a row of these, in the mean; None without any.
     """
 

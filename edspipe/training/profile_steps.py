@@ -15,7 +15,6 @@ from spacy.tokens import Doc
 
 from edspipe.nested import iter_dicts
 from edspipe.pipeline.pipeline import Pipeline
-from edspipe.pipeline.precision import autocast
 from edspipe.stream.batching import stat_batchify
 from edspipe.stream.stream import Stream
 from edspipe.training.profile_report import (
@@ -61,9 +60,9 @@ class BatchCounts:
     Attributes:
         doc_ids: The documents.
         stats: Sums of what the components count.
-        num_cells: Cells of all attention masks.
-        num_empty: Those that are 0.
-        num_rows: Rows of all attention masks.
+        num_cells: Cells of all tables of `input_ids`.
+        num_empty: Those that are 0 in the `attention_mask` beside it, if there is one.
+        num_rows: Rows of all tables.
     """
 
     doc_ids: list[Any] = field(default_factory=list)
@@ -76,19 +75,16 @@ class BatchCounts:
         """Count a batch."""
         self.doc_ids += batch["doc_ids"]
         self.stats.update(batch["stats"])
-        for mask in _masks(batch):
-            self.num_cells += mask.numel()
-            self.num_empty += int((mask == 0).sum())
-            self.num_rows += mask.shape[0]
+        for table in _tables(batch):
+            ids, mask = table["input_ids"], table.get("attention_mask")
+            self.num_cells += ids.numel()
+            self.num_empty += 0 if mask is None else int((mask == 0).sum())
+            self.num_rows += ids.shape[0]
 
 
-def _masks(batch: dict[str, Any]) -> list[torch.Tensor]:
-    """Find the attention masks, each once: a component that is shared stands in several places."""
-    found: dict[int, torch.Tensor] = {}
-    for part in iter_dicts(batch):
-        masks = part.get("attention_mask", ())
-        for mask in masks if isinstance(masks, (list, tuple)) else (masks,):
-            found[id(mask)] = mask
+def _tables(batch: dict[str, Any]) -> list[dict[str, Any]]:
+    """Find the tables, each once: a component that is shared stands in several places."""
+    found = {id(part["input_ids"]): part for part in iter_dicts(batch) if "input_ids" in part}
     return list(found.values())
 
 
@@ -178,13 +174,12 @@ class TrainingRun:
             batch = next(batches)
         with timer.stage(OPTIMIZER):
             self.optimizer.zero_grad()
-        with self.nlp.cache():
-            with timer.stage(FORWARD), autocast(self.settings.precision, self.device):
-                loss = torch.zeros((), device=self.device)
-                for name, component in self.nlp.torch_components():
-                    loss = loss + component(batch[name])["loss"]
-            with timer.stage(BACKWARD):
-                loss.backward()
+        with timer.stage(FORWARD), self.nlp.cache(), self.nlp.autocast(self.settings.precision):
+            loss = torch.zeros((), device=self.device)
+            for name, component in self.nlp.torch_components():
+                loss = loss + component(batch[name])["loss"]
+        with timer.stage(BACKWARD):
+            loss.backward()
         with timer.stage(CLIP):
             torch.nn.utils.clip_grad_norm_(list(self.nlp.parameters()), self.settings.grad_max_norm)
         with timer.stage(OPTIMIZER):

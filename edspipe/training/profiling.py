@@ -21,7 +21,7 @@ from edspipe.training.profile_steps import RunSettings, TrainingRun
 from edspipe.training.stage_timer import StageKey, StageTimer, device_clock, timed_methods
 
 NUM_WARMUP_INFERENCE = 32
-"""Texts that warm inference up: a batch of `nlp.pipe`, if nothing else is said."""
+"""Texts that warm inference up."""
 _NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 

@@ -20,7 +20,7 @@ from edspipe.doc.attributes import declare_span_attribute
 from edspipe.doc.span_access import get_spans, parse_groups, remove_spans, set_spans
 from edspipe.errors import CheckpointError
 from edspipe.pipeline.torch_component import Batch, Features, TorchComponent
-from edspipe.pipes.trainable.embeddings.base import WordEmbedding
+from edspipe.pipes.trainable.embeddings.base import WordEmbedding, context_sizes
 from edspipe.pipes.trainable.layers.crf import Crf
 from edspipe.pipes.trainable.layers.tagging import (
     NUM_TAGS,
@@ -238,7 +238,7 @@ class NerCrf(TorchComponent):
             return {"loss": loss / max(1, batch["stats"]["words"])}
         results = {
             "tags": self.crf.decode_windows(
-                emissions_STLK, mask_ST, self.window, self.stride, sizes=below["sizes"]
+                emissions_STLK, mask_ST, self.window, self.stride, sizes=context_sizes(below)
             ),
             "lengths": below["lengths"],
         }
@@ -254,7 +254,7 @@ class NerCrf(TorchComponent):
         assert self.classifier is not None
         words, length_S = below["embeddings"], below["lengths"]
         scores = self.classifier(self.dropout(words)).float()
-        word_T = torch.arange(max(below["sizes"], default=0), device=words.device)
+        word_T = torch.arange(max(context_sizes(below), default=0), device=words.device)
         mask_ST = word_T < length_S[:, None]
         first_S = length_S.cumsum(0) - length_S
         places_ST = (first_S[:, None] + word_T).clamp(max=len(words) - 1)

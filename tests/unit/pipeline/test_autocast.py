@@ -16,9 +16,7 @@ def type_inside(nlp: edspipe.Pipeline, *precision: str) -> torch.dtype | None:
         return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else None
 
 
-@pytest.mark.parametrize(
-    ("precision", "expected"), [("fp32", None), ("bf16", torch.bfloat16), ("fp16", torch.float16)]
-)
+@pytest.mark.parametrize(("precision", "expected"), [("fp32", None), ("bf16", torch.bfloat16)])
 def test_a_precision_has_a_name(tiny_nlp, precision, expected):
     assert type_inside(tiny_nlp, precision) == expected
     assert not torch.is_autocast_enabled("cpu")
@@ -58,3 +56,12 @@ def test_a_loss_in_bf16_is_that_of_fp32(make_nlp, mode):
     assert losses["bf16"].shape == ()
     assert losses["bf16"] != losses["fp32"]
     torch.testing.assert_close(losses["bf16"], losses["fp32"], rtol=0.02, atol=0)
+
+
+def test_fp16_is_refused_where_gradients_are_asked_for(tiny_nlp, monkeypatch):
+    with pytest.raises(ValueError, match="loses small gradients unless they are scaled"):
+        tiny_nlp.autocast("fp16")
+    with torch.no_grad():
+        assert type_inside(tiny_nlp, "fp16") == torch.float16
+    monkeypatch.setattr(module, "_native_type", lambda device_type: torch.float16)
+    assert type_inside(tiny_nlp, "auto") is None

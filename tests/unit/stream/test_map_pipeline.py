@@ -43,7 +43,8 @@ def test_the_pipes_that_run_are_fixed_when_the_stream_is_described(nlp):
 @pytest.mark.parametrize(
     ("settings", "own", "sizes"),
     [
-        ({}, None, [32, 32, 26]),
+        ({}, None, [90]),
+        ({"batch_size": "32 docs"}, None, [32, 32, 26]),
         ({"batch_size": "50 docs"}, None, [50, 40]),
         ({"batch_size": 200}, None, [90]),
         ({"batch_size": 200}, "40 docs", [40, 40, 10]),

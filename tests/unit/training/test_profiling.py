@@ -277,7 +277,7 @@ def test_shares_add_up_without_what_the_profile_does_itself():
 
 def test_padding_is_counted_once_for_a_shared_embedding():
     mask = torch.tensor([[1, 1, 1, 0], [1, 0, 0, 0]])
-    shared = {"attention_mask": mask}
+    shared = {"input_ids": mask, "attention_mask": mask}
     batch = {"a": {"e": shared}, "b": {"e": shared}, "stats": {"tokens": 4}, "doc_ids": [1, 2]}
     counts = BatchCounts()
     counts.add(batch)
@@ -287,9 +287,10 @@ def test_padding_is_counted_once_for_a_shared_embedding():
 
 
 def test_padding_of_several_tables_is_counted_together():
-    masks = (torch.ones(2, 3), torch.tensor([[1, 0]]))
+    full, ragged = {"input_ids": torch.ones(2, 3)}, {"input_ids": torch.tensor([[5, 0]])}
+    ragged["attention_mask"] = torch.tensor([[1, 0]])
     counts = BatchCounts()
-    counts.add({"a": {"attention_mask": masks}, "stats": {}, "doc_ids": [1]})
+    counts.add({"a": {"windows": [full, ragged]}, "stats": {}, "doc_ids": [1]})
     assert (counts.num_cells, counts.num_empty, counts.num_rows) == (8, 1, 3)
 
 
@@ -495,10 +496,6 @@ WAITING = timings_of(wait=3, forward=7)
         ),
         (report_with(num_threads=1), "on 1 of 4 cores: OMP_NUM_THREADS=4"),
         (
-            report_with(padding_share=0.4),
-            "40% of the encoder's cells are padding: its rows are 50 wide and hold 30 pieces",
-        ),
-        (
             report_with(timings_of(forward=7, optimizer=3)),
             "30% of a step is clipping and the optimizer, whatever the batch holds",
         ),
@@ -524,9 +521,8 @@ def test_a_hint_names_its_figure(report, hint):
         report_with(precision="bf16", native_precision="bf16"),
         report_with(timings_of(forward=4, other=6), native_precision="bf16", num_threads=1),
         report_with(device="cuda", num_threads=1),
-        report_with(padding_share=None, row_width=None),
     ],
-    ids=["no free core", "workers on all", "in use", "not the model", "on a GPU", "no masks"],
+    ids=["no free core", "workers on all", "in use", "not the model", "on a GPU"],
 )
 def test_what_cannot_help_is_not_hinted_at(report):
     assert hints(report) == ()

@@ -45,6 +45,12 @@ class WordEmbedding(TorchComponent):
         """
 
 
+def context_sizes(below: dict[str, Any]) -> tuple[int, ...]:
+    """Return the words of each context, on the host; embeddings without `sizes` make it wait."""
+    sizes = below.get("sizes")
+    return tuple(below["lengths"].tolist()) if sizes is None else sizes
+
+
 class ContextualEmbedding(WordEmbedding):
     """An embedding on top of another one.
 

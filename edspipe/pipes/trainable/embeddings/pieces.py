@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 MAX_UNITS = 100_000
-"""Units that are remembered, about 30 MB; then the memory starts anew."""
+"""Units that are remembered, at most; about 30 MB. Then the memory starts anew."""
 MAX_UNIT_CHARS = 64
 """Longer units hardly come twice."""
 
@@ -81,7 +81,7 @@ class PieceTokenizer:
                 {unit for unit, row in zip(units, rows, strict=True) if row is None}
             )
             rows = list(map(memory.rows.get, units))
-            if None in rows:  # A unit is too long to be remembered, or another thread cleared.
+            if None in rows:  # Units are too long, or too many, to be remembered.
                 return self._whole(text)
         return memory.join(np.array(rows, dtype=np.int64))
 
@@ -96,7 +96,10 @@ class PieceTokenizer:
             if len(self._memory.rows) + len(short) > MAX_UNITS:
                 self._memory = _Memory()
             new = [unit for unit in short if unit not in self._memory.rows]
-            encodings = self.backend.encode_batch(new, add_special_tokens=False)
+            if len(new) > MAX_UNITS:
+                return self._memory
+            # One by one: a batch would start threads, in each of many workers.
+            encodings = [self.backend.encode(unit, add_special_tokens=False) for unit in new]
             self._memory.add(new, encodings)
             return self._memory
 
@@ -169,6 +172,8 @@ def splits_at_blanks(description: dict[str, Any]) -> bool:
         return False
     post = description.get("post_processor") or {}
     if post.get("trim_offsets") and post.get("add_prefix_space"):  # as if for a text's first word
+        return False
+    if description["model"].get("dropout"):  # it cuts words in another way each time
         return False
     steps = _steps(description.get("pre_tokenizer"), "pretokenizers")
     if not steps:

@@ -10,7 +10,11 @@ import torch
 from edspipe.config.registry import registry
 from edspipe.errors import ConfigError
 from edspipe.pipeline.torch_component import Batch
-from edspipe.pipes.trainable.embeddings.base import ContextualEmbedding, WordEmbedding
+from edspipe.pipes.trainable.embeddings.base import (
+    ContextualEmbedding,
+    WordEmbedding,
+    context_sizes,
+)
 from edspipe.pipes.trainable.layers.cnn import WordConvolutions
 
 
@@ -87,4 +91,4 @@ class TextCnn(ContextualEmbedding):
         result = words + result if self.residual else result
         if self.normalize == "post":
             result = self.norm(result)
-        return {"embeddings": result, "lengths": lengths, "sizes": below["sizes"]}
+        return {"embeddings": result, "lengths": lengths, "sizes": context_sizes(below)}

@@ -24,21 +24,15 @@ from edspipe.pipes.trainable.embeddings.encoder import (
     max_pieces,
     special_pieces,
 )
+from edspipe.pipes.trainable.embeddings.layout import Table, lay_out, table_limits
 from edspipe.pipes.trainable.embeddings.pieces import PieceTokenizer
-from edspipe.pipes.trainable.embeddings.windows import (
-    Table,
-    align_pieces,
-    lay_out,
-    make_windows,
-)
+from edspipe.pipes.trainable.embeddings.windows import align_pieces, make_windows
 from edspipe.pipes.trainable.layers.attention import use_attention
 from edspipe.pipes.trainable.layers.dropout import replace_dropout
 from edspipe.pipes.trainable.layers.packed_linear import make_packable, packed_linears
 from edspipe.pipes.trainable.layers.pooling import LayerPooling, mean_of_pieces
 
 ENCODER = "encoder"
-MAX_CELLS = 4096
-"""Word pieces, specials and padding included, that the encoder sees at once."""
 
 
 @registry.factory.register("eds.transformer")
@@ -113,6 +107,7 @@ class Transformer(WordEmbedding):
         self.pieces = PieceTokenizer(self.tokenizer.backend_tokenizer)
         use_attention(self.encoder)
         replace_dropout(self.encoder)
+        self.max_padding, self.max_cells = table_limits()
         self.torch_compile = torch_compile
         if gradient_checkpointing:
             enable_checkpointing(self.encoder)
@@ -216,7 +211,8 @@ class Transformer(WordEmbedding):
             heads=self._heads(batch, len(pieces)),
             suffix=self.suffix,
             padding=self.tokenizer.pad_token_id or 0,
-            max_cells=MAX_CELLS,
+            max_padding=self.max_padding,
+            max_cells=self.max_cells,
             merge=not self.training,
         )
         cells = layout.offsets[windows.rows] + windows.columns

@@ -21,9 +21,13 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import bidirectional_mask_function, sdpa_mask
+from transformers.masking_utils import (
+    ALL_MASK_ATTENTION_FUNCTIONS,
+    bidirectional_mask_function,
+)
 
-from edspipe.pipes.trainable.layers.dropout import dropout
+from edspipe.pipeline.precision import has_amx
+from edspipe.pipes.trainable.layers import dropout as dropping
 
 NAME = "edspipe"
 DEFAULT = "sdpa"
@@ -78,7 +82,7 @@ def _looks_back(module: torch.nn.Module, kwargs: dict[str, Any]) -> bool:
 
 
 def _products_are_faster(query_BHQD: Tensor) -> bool:
-    return query_BHQD.dtype == torch.bfloat16 and not torch.cpu._is_amx_tile_supported()
+    return query_BHQD.dtype == torch.bfloat16 and not has_amx()
 
 
 def _by_products(
@@ -93,41 +97,31 @@ def _by_products(
     if mask is not None:
         is_bool = mask.dtype == torch.bool
         scores_BHQK = scores_BHQK.masked_fill_(~mask, -math.inf) if is_bool else scores_BHQK + mask
-    return torch.matmul(dropout(scores_BHQK.softmax(-1), share), value_BHKD)
+    return torch.matmul(dropping.dropout(scores_BHQK.softmax(-1), share), value_BHKD)
 
 
 def make_mask(
-    batch_size: int,
-    q_length: int,
-    kv_length: int,
-    q_offset: int = 0,
-    kv_offset: int = 0,
+    *args: Any,
     mask_function: Callable[..., Any] = bidirectional_mask_function,
     attention_mask: Tensor | None = None,
     local_size: int | None = None,
     **kwargs: Any,
 ) -> Tensor | None:
-    """Say which keys a query sees, with the signature of `AttentionMaskInterface`.
+    """Say which keys all queries see, with the keywords of `AttentionMaskInterface`.
 
     Returns:
-        True where it sees them, *Shape* `(B, 1, Q, K)`, one row repeated without memory; None
-        without padding.
+        True where they are seen, *Shape* `(B, 1, 1, K)`; None without padding. For layers that
+        see less than all words, what transformers makes for its default.
     """
     if mask_function is not bidirectional_mask_function or local_size is not None:
-        return sdpa_mask(
-            batch_size,
-            q_length,
-            kv_length,
-            q_offset,
-            kv_offset,
+        return ALL_MASK_ATTENTION_FUNCTIONS[DEFAULT](
+            *args,
             mask_function=mask_function,
             attention_mask=attention_mask,
             local_size=local_size,
             **kwargs,
         )
-    if attention_mask is None:
-        return None
-    return attention_mask.bool()[:, None, None, :].expand(-1, 1, q_length, kv_length)
+    return None if attention_mask is None else attention_mask.bool()[:, None, None, :]
 
 
 def use_attention(encoder: PreTrainedModel) -> None:

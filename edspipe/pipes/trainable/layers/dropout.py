@@ -3,7 +3,7 @@
 PyTorch draws one number a value there, in one thread, which took 10 to 14% of a training step of
 a small encoder. One draw of 64 bits serves four values here: each is kept if its 16 bits are at
 least the share that is dropped, to a 65536th. The numbers come from PyTorch's global generator, so
-that seeds and resumed runs give what they gave.
+that seeds and resumed runs repeat.
 """
 
 from __future__ import annotations

@@ -109,7 +109,7 @@ def mask_of(kind: str) -> torch.Tensor | None:
     if kind == "each its own":
         return torch.rand(3, 1, 9, 9, generator=torch.Generator().manual_seed(1)) < 0.6
     used = torch.arange(9) < torch.tensor([9, 4, 1])[:, None]
-    return make_mask(3, 9, 9, attention_mask=used.long())
+    return make_mask(3, 9, 9, attention_mask=used.long()).expand(-1, -1, 9, -1)
 
 
 @pytest.fixture(params=["fused", "products"])
@@ -178,7 +178,7 @@ def test_a_mask_is_not_written_to(way):
 def test_products_are_used_where_they_are_faster(monkeypatch, dtype, has_amx, expected):
     calls = []
     by_products = attention._by_products
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: has_amx)
+    monkeypatch.setattr(attention, "has_amx", lambda: has_amx)
     monkeypatch.setattr(
         attention, "_by_products", lambda *args: calls.append(1) or by_products(*args)
     )
@@ -197,9 +197,16 @@ def test_a_mask_takes_no_memory_for_the_queries():
     used = torch.tensor([[1, 1, 0], [1, 0, 0]])
     mask = make_mask(2, 3, 3, attention_mask=used)
     assert mask.dtype == torch.bool
-    assert mask.shape == (2, 1, 3, 3)
+    assert mask.shape == (2, 1, 1, 3)
     assert (mask == used.bool()[:, None, None]).all()
-    assert mask.stride(2) == 0
+
+
+def test_a_mask_may_serve_all_queries():
+    query, key, value = inputs_of(0)
+    mask = mask_of("padding")
+    found, _ = attend(BOTH_WAYS, query, key, value, mask[:, :, :1])
+    expected, _ = attend(BOTH_WAYS, query, key, value, mask)
+    torch.testing.assert_close(found, expected)
 
 
 # ---- encoders --------------------------------------------------------------------------------

@@ -7,15 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edspipe.pipes.trainable.embeddings.windows import (
+from edspipe.pipes.trainable.embeddings.layout import (
     MAX_PADDING,
     Layout,
-    Windows,
     group_by_length,
     lay_out,
-    make_windows,
-    ranks,
+    table_limits,
 )
+from edspipe.pipes.trainable.embeddings.windows import Windows, make_windows, ranks
 
 PADDING = 99
 SUFFIX = [90, 91]
@@ -47,6 +46,7 @@ def layout_of(texts, heads, window, stride, max_cells, *, merge) -> tuple[Layout
         heads=heads,
         suffix=SUFFIX,
         padding=PADDING,
+        max_padding=MAX_PADDING,
         max_cells=max_cells,
         merge=merge,
     )
@@ -176,7 +176,7 @@ def test_without_pieces_there_are_no_tables(texts, merge):
 @given(st.lists(st.integers(1, 300), max_size=40), st.integers(1, 4096))
 @FUZZ
 def test_groups_hold_every_row_once_longest_first(lengths, max_cells):
-    groups = group_by_length(np.array(lengths, dtype=np.int64), max_cells)
+    groups = group_by_length(np.array(lengths, dtype=np.int64), MAX_PADDING, max_cells)
     rows = [int(row) for group in groups for row in group]
     assert sorted(rows) == list(range(len(lengths)))
     assert [lengths[row] for row in rows] == sorted(lengths, reverse=True)
@@ -185,24 +185,24 @@ def test_groups_hold_every_row_once_longest_first(lengths, max_cells):
 @given(st.lists(st.integers(1, 300), max_size=40), st.integers(1, 4096))
 @FUZZ
 def test_groups_keep_padding_and_cells_low(lengths, max_cells):
-    for group in group_by_length(np.array(lengths, dtype=np.int64), max_cells):
+    for group in group_by_length(np.array(lengths, dtype=np.int64), MAX_PADDING, max_cells):
         sizes = [lengths[row] for row in group]
         assert max(sizes) * len(sizes) <= max_cells or len(sizes) == 1
         assert sum(max(sizes) - size for size in sizes) <= MAX_PADDING
 
 
 def test_a_group_is_as_large_as_the_limits_allow():
-    groups = group_by_length(np.full(10, 8), 32)
+    groups = group_by_length(np.full(10, 8), MAX_PADDING, 32)
     assert [len(group) for group in groups] == [4, 4, 2]
-    assert len(group_by_length(np.array([200, 200 - MAX_PADDING]), 4096)) == 1
-    assert len(group_by_length(np.array([200, 199 - MAX_PADDING]), 4096)) == 2
+    assert len(group_by_length(np.array([200, 200 - MAX_PADDING]), MAX_PADDING, 4096)) == 1
+    assert len(group_by_length(np.array([200, 199 - MAX_PADDING]), MAX_PADDING, 4096)) == 2
     step = MAX_PADDING // 2
-    groups = group_by_length(np.array([100, 100 - step, 100 - step, 100 - step]), 4096)
+    groups = group_by_length(np.array([100, 100 - step, 100 - step, 100 - step]), MAX_PADDING, 4096)
     assert [group.tolist() for group in groups] == [[0, 1, 2], [3]]
 
 
 def test_rows_of_one_length_keep_their_order():
-    (group,) = group_by_length(np.array([5, 7, 5, 7]), 1000)
+    (group,) = group_by_length(np.array([5, 7, 5, 7]), MAX_PADDING, 1000)
     assert group.tolist() == [1, 3, 0, 2]
 
 
@@ -211,3 +211,11 @@ def test_rows_of_one_length_keep_their_order():
 def test_ranks_number_the_members_of_each_group(counts):
     expected = [i for count in counts for i in range(count)]
     assert ranks(np.array(counts, dtype=np.int64)).tolist() == expected
+
+
+def test_a_gpu_gets_fewer_and_larger_tables(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    padding, cells = table_limits()
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    assert table_limits()[0] > padding
+    assert table_limits()[1] > cells
