@@ -63,8 +63,8 @@ class Transformer(WordEmbedding):
         gradient_checkpointing: In training, keep the inputs of the encoder's layers only, and
             compute the rest again for the gradients: less memory, about a third more time.
         torch_compile: Compile the encoder with `torch.compile` when it is first used. It needs a
-            C++ compiler (on a CPU), takes a minute for each of a few shapes, and was not faster
-            than what is done without it (docs/benchmarks.md).
+            C++ compiler (on a CPU) and most of a minute, and was slower there than what is done
+            without it (docs/benchmarks.md).
 
     Raises:
         ConfigError: There is no such model, the window does not fit the encoder's positions, or
