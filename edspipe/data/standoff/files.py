@@ -215,9 +215,9 @@ def _scan(
 def _walk(folder: Path) -> Iterator[tuple[str, str]]:
     """Yield (path of its folder with a final `/`, name) of every file that is not hidden."""
     seen = {os.path.realpath(folder)}
-    todo = [""]
-    while todo:
-        prefix = todo.pop()
+    pending = [""]
+    while pending:
+        prefix = pending.pop()
         with os.scandir(os.path.join(folder, prefix)) as entries:
             for entry in entries:
                 if entry.name.startswith("."):
@@ -229,7 +229,7 @@ def _walk(folder: Path) -> Iterator[tuple[str, str]]:
                 real = os.path.realpath(entry.path) if entry.is_symlink() else None
                 if real is None or real not in seen:
                     seen.add(real or os.path.realpath(entry.path))
-                    todo.append(f"{prefix}{entry.name}/")
+                    pending.append(f"{prefix}{entry.name}/")
 
 
 def _document(

@@ -2,7 +2,7 @@
 
 PyTorch rearranges the weights of a linear layer at each call, and on processors other than
 Intel's gives fp32 products to a library that is not at its best there. Packed once a batch, an
-encoder ran 1.2 times as fast in fp32 and in bf16 (docs/benchmarks.md), with the activation
+encoder ran 1.1 times as fast in fp32 and in bf16 (docs/benchmarks.md), with the activation
 computed where the product is still at hand. The operators are those that `torch.compile` emits;
 where PyTorch has none, or weights would be packed for too little work, layers run as they are.
 
