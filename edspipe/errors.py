@@ -6,6 +6,7 @@
     ├── DataError            a file or record is wrong; carries file, line and id
     ├── PipeError            an op or a pipe failed on a document; carries stage and document id
     ├── WorkerError          a worker process died, hung or could not start
+    ├── TrainingError        a training cannot go on, e.g. its loss is not a number
     └── CheckpointError      a saved folder (model, checkpoint) is damaged or does not fit
 
 Plain bad arguments stay `ValueError` and `TypeError`. A message says what was expected, what
@@ -98,6 +99,10 @@ class PipeError(EdspipeError):
 
 class WorkerError(EdspipeError):
     """A worker process died, hung, or could not start."""
+
+
+class TrainingError(EdspipeError):
+    """A training cannot go on; the message names the step and the documents of its batch."""
 
 
 class CheckpointError(EdspipeError):

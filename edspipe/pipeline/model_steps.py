@@ -37,12 +37,15 @@ class ModelSteps:
 
     # ---- training --------------------------------------------------------------------------
 
-    def preprocess(self, doc: Doc, supervision: bool = False) -> dict[str, Any]:
+    def preprocess(
+        self, doc: Doc, supervision: bool = False, pipe_names: Sequence[str] | None = None
+    ) -> dict[str, Any]:
         """Turn a Doc into one sample: the features of every trainable pipe, by name.
 
         Args:
             doc: The Doc.
             supervision: Add targets from its gold annotations.
+            pipe_names: Only the features of these pipes; None is of all that are switched on.
 
         Returns:
             Features by pipe, `stats` (`words`, and what the pipes count, e.g. `tokens`; a shared
@@ -52,6 +55,7 @@ class ModelSteps:
             sample: dict[str, Any] = {
                 name: pipe.preprocess_supervised(doc) if supervision else pipe.preprocess(doc)
                 for name, pipe in self.torch_components()
+                if pipe_names is None or name in pipe_names
             }
         sample["stats"] = _sum_stats(sample, len(doc))
         sample["doc_id"] = doc._.note_id

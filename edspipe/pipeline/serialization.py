@@ -43,7 +43,6 @@ def save(nlp: Any, path: Path, *, overwrite: bool = True) -> None:
         CheckpointError: A pipe wrote a file that could not be loaded again.
         FileExistsError: The folder holds something that is not a model, or `overwrite` is False.
     """
-    config = nlp.config.to_yaml_str()
     is_model = (path / CONFIG).is_file() and (path / atomic.MANIFEST).is_file()
     if path.is_dir() and any(path.iterdir()) and not is_model:
         raise FileExistsError(
@@ -51,17 +50,27 @@ def save(nlp: Any, path: Path, *, overwrite: bool = True) -> None:
             "Choose another folder, or empty this one"
         )
     with atomic.write_folder(path, overwrite=overwrite) as staging:
-        atomic.write_text(staging / CONFIG, config)
-        atomic.write_json(staging / META, {**nlp.meta, "edspipe_version": __version__})
-        written: set[int] = set()
-        for name, pipe in nlp.pipes:
-            if hasattr(pipe, "process"):
-                pipe.to_disk(staging / PIPES / name, exclude=written)
-            elif hasattr(pipe, "to_disk"):
-                (staging / PIPES).mkdir(exist_ok=True)
-                pipe.to_disk(staging / PIPES / name)
-        _check_kinds(staging)
-        read_model_config(staging)
+        write_into(nlp, staging)
+
+
+def write_into(nlp: Any, folder: Path) -> None:
+    """Write the files of a pipeline into a folder that `atomic.write_folder` gave.
+
+    Raises:
+        ConfigError: A pipe cannot be described in a config.
+        CheckpointError: A pipe wrote a file that could not be loaded again.
+    """
+    atomic.write_text(folder / CONFIG, nlp.config.to_yaml_str())
+    atomic.write_json(folder / META, {**nlp.meta, "edspipe_version": __version__})
+    written: set[int] = set()
+    for name, pipe in nlp.pipes:
+        if hasattr(pipe, "process"):
+            pipe.to_disk(folder / PIPES / name, exclude=written)
+        elif hasattr(pipe, "to_disk"):
+            (folder / PIPES).mkdir(exist_ok=True)
+            pipe.to_disk(folder / PIPES / name)
+    _check_kinds(folder)
+    read_model_config(folder)
 
 
 def load_into(nlp: Any, path: Path) -> None:

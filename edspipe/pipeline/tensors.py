@@ -57,6 +57,23 @@ def load_tensors(file: Path, tensors: Mapping[str, torch.Tensor]) -> None:
         raise CheckpointError(f"{file}: damaged ({type(error).__name__}: {error})") from None
 
 
+def read_tensors(file: Path) -> dict[str, torch.Tensor]:
+    """Read all tensors of a file.
+
+    Raises:
+        CheckpointError: The file is missing or damaged.
+    """
+    if not file.is_file():
+        raise CheckpointError(f"{file}: missing")
+    try:
+        with safe_open(file, framework="pt") as saved:
+            aliases = _aliases(saved.metadata())
+            names = [*saved.keys(), *aliases]
+            return {name: saved.get_tensor(aliases.get(name, name)) for name in names}
+    except (SafetensorError, ValueError, OSError) as error:
+        raise CheckpointError(f"{file}: damaged ({type(error).__name__}: {error})") from None
+
+
 def _aliases(metadata: dict[str, str] | None) -> dict[str, str]:
     aliases = json.loads((metadata or {}).get("aliases", "{}"))
     if not isinstance(aliases, dict) or not all(isinstance(v, str) for v in aliases.values()):

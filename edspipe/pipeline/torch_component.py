@@ -107,6 +107,27 @@ class TorchComponent(torch.nn.Module):
             return self.batch_process([subject])[0]
         return super().__call__(subject, *args, **kwargs)
 
+    # ---- training --------------------------------------------------------------------------
+
+    def loss_size(self, batch: Batch) -> float | None:
+        """Return what `forward` divides the loss of this batch by, e.g. its number of words.
+
+        With it, the mean losses of several sub-batches, in one or several processes, are joined to
+        exactly the loss of one big batch.
+
+        Args:
+            batch: The batch of this component, with targets.
+
+        Returns:
+            The number; None says that it is the number of documents.
+        """
+        return None
+
+    def default_metric(self) -> dict[str, Any] | None:
+        """Return the config of the metric that a training scores this pipe with, unless another
+        is asked for; None if there is none."""
+        return None
+
     # ---- once ------------------------------------------------------------------------------
 
     def post_init(self, docs: Iterable[Doc], exclude: set[str]) -> None:

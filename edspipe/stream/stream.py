@@ -86,7 +86,11 @@ class Stream:
         return self.with_op(MapBatches(_callable("map_batches", pipe), size, kwargs))
 
     def batchify(
-        self, batch_size: int | str | None = None, batch_by: BatchBy | None = None
+        self,
+        batch_size: int | str | None = None,
+        batch_by: BatchBy | None = None,
+        *,
+        across_epochs: bool = True,
     ) -> Stream:
         """Group items; the groups become items.
 
@@ -94,8 +98,10 @@ class Stream:
             batch_size: `"32 docs"`, `"2000 words"`, `"4096 padded_words"`, `"dataset"`, or
                 a number.
             batch_by: For a number: a unit, or a function that measures an item.
+            across_epochs: Whether a batch of a looping stream may hold the end of one epoch and
+                the beginning of the next; False closes the last batch of each epoch as it is.
         """
-        return self.with_op(Batchify(BatchSize(batch_size, batch_by)))
+        return self.with_op(Batchify(BatchSize(batch_size, batch_by), across_epochs))
 
     def filter(self, pipe: Callable[[Any], Any]) -> Stream:
         """Keep the items for which a function is true."""

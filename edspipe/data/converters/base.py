@@ -73,8 +73,11 @@ class _With:
 
 
 def default_tokenizer(tokenizer: Any) -> Any:
-    """Return a tokenizer: the one given, or that of `edspipe.blank("eds")`, one for all readers."""
-    return _shared_tokenizer() if tokenizer is None else tokenizer
+    """Return a tokenizer: the one given, that of a pipeline, or that of `edspipe.blank("eds")`, one
+    for all readers."""
+    if tokenizer is None:
+        return _shared_tokenizer()
+    return getattr(tokenizer, "tokenizer", tokenizer)
 
 
 @cache

@@ -74,6 +74,10 @@ class NerCrf(TorchComponent):
         learn_transitions: Learn the scores of tag transitions; False only forbids invalid ones.
         dropout: Share of the vectors' values that is dropped before the classifier, in training.
         confidence: Write the probability of each entity to `span._.ner_confidence_score`.
+
+    Attributes:
+        temperature: The log-odds of these probabilities are divided by it; the callback
+            `calibrate` of a training chooses it.
     """
 
     def __init__(
@@ -99,6 +103,7 @@ class NerCrf(TorchComponent):
         self.span_setter = span_setter
         self.window, self.stride = window, stride
         self.confidence = confidence
+        self.temperature = 1.0
         self.dropout = torch.nn.Dropout(dropout)
         self.crf = Crf(0, learn_transitions=learn_transitions and mode != "independent")
         self.classifier: torch.nn.Linear | None = None
@@ -108,6 +113,11 @@ class NerCrf(TorchComponent):
             self.update_labels(labels)
         if confidence:
             declare_span_attribute(CONFIDENCE)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if self.confidence:
+            declare_span_attribute(CONFIDENCE)  # in a worker nobody else does
 
     # ---- labels ----------------------------------------------------------------------------
 
@@ -171,7 +181,10 @@ class NerCrf(TorchComponent):
             logger.warning("{}: gold entities with labels not in labels=: {}", self.name, shown)
 
     def get_state(self) -> dict[str, Any]:
-        return {"labels": self.labels}
+        state: dict[str, Any] = {"labels": self.labels}
+        if self.temperature != 1.0:
+            state["temperature"] = self.temperature
+        return state
 
     def set_state(self, state: dict[str, Any], file: Path) -> None:
         labels = state.get("labels")
@@ -181,6 +194,10 @@ class NerCrf(TorchComponent):
             raise CheckpointError(f"{file}: a label stands twice under 'labels'")
         if self.given_labels and sorted(labels) != sorted(self.labels):
             raise CheckpointError(f"{file}: the labels are not those of the config")
+        temperature = state.get("temperature", 1.0)
+        if not isinstance(temperature, (int, float)) or not 0 < temperature < math.inf:
+            raise CheckpointError(f"{file}: expected a number above 0 under 'temperature'")
+        self.temperature = float(temperature)
         if labels:
             self.update_labels(labels)
 
@@ -216,6 +233,14 @@ class NerCrf(TorchComponent):
             collated["tags"] = torch.nn.utils.rnn.pad_sequence(tags, batch_first=True).long()
             collated["stats"] = {"words": sum(len(sample["tags"]) for sample in batch)}
         return collated
+
+    def loss_size(self, batch: Batch) -> float:
+        """Return the number of words."""
+        return batch["stats"]["words"]
+
+    def default_metric(self) -> dict[str, Any]:
+        """Return the exact metric on spans."""
+        return {"@metrics": "eds.ner_exact", "span_getter": self.target_span_getter}
 
     def forward(self, batch: Batch) -> dict[str, torch.Tensor]:
         """Compute the loss, where there are targets, or the best tags.
@@ -300,6 +325,8 @@ class NerCrf(TorchComponent):
         rows = [np.insert(spans, 0, i, axis=1) for i, spans in enumerate(found)]
         table = torch.from_numpy(np.concatenate(rows)).to(results["mask"].device)
         all_scores = self.crf.span_probabilities(results["emissions"], results["mask"], table)
+        if self.temperature != 1.0:
+            all_scores = torch.sigmoid(torch.logit(all_scores, eps=1e-7) / self.temperature)
         ends = np.cumsum([len(spans) for spans in found])[:-1]
         return [part.tolist() for part in np.split(all_scores.cpu().numpy(), ends)]
 

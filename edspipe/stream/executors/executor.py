@@ -15,7 +15,7 @@ from edspipe.stream.account import Account, RunReport
 from edspipe.stream.events import Events, RefuseEmptyEpochs
 from edspipe.stream.executors.prefetch import Prefetch, Produced
 from edspipe.stream.executors.progress import Progress
-from edspipe.stream.markers import Item
+from edspipe.stream.markers import Item, Place
 from edspipe.stream.ops.batchify import Batchify
 from edspipe.stream.ops.op import Op, Run
 from edspipe.stream.plan import Segment, SourceEvents, Stage, plan
@@ -66,6 +66,7 @@ class StreamIterator:
     Attributes:
         run: The run: its seed, its books, what was counted.
         epoch: The epoch of the item that was delivered last.
+        places: The places in the source of its members, for a batch; else its own.
     """
 
     def __init__(self, stream: Description, executor: Executor) -> None:
@@ -75,6 +76,7 @@ class StreamIterator:
         account = Account(quarantine=None if path is None else Quarantine(path))
         self.run = Run(settings, seed, stream.looping, books=account)
         self.epoch = 0
+        self.places: tuple[Place, ...] = ()
         self._stream = stream
         self._executor = executor
         self._source: SourceEvents | None = None
@@ -182,7 +184,7 @@ class StreamIterator:
         if produced is None:
             self.close()
             raise StopIteration
-        self.epoch = produced.item.epoch
+        self.epoch, self.places = produced.item.epoch, produced.item.places
         if self._progress is not None:
             self._progress.update(produced.item.value)
         return produced.item.value

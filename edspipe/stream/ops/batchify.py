@@ -15,17 +15,20 @@ class Batchify(OrderedOp):
     """Groups the ordered items, so that batches are the same whatever the workers.
 
     In a loop, a batch may cross the end of an epoch (but not one of `"dataset"` or `"fragment"`);
-    it carries the place of its last item, and those of all its members.
+    it carries the place of its last item, and those of all its members. An epoch whose items have
+    no size (empty documents, counted in words) closes it, as nothing would ever fill it.
 
     Args:
         size: How large the batches are.
+        across_epochs: Whether it may; False closes the last batch of each epoch as it is.
     """
 
     stage = "batchify"
     spans_epochs = True
 
-    def __init__(self, size: BatchSize) -> None:
+    def __init__(self, size: BatchSize, across_epochs: bool = True) -> None:
         self.size = size
+        self.across_epochs = across_epochs
 
     def iterate(self, events: Events, run: Run) -> Events:
         return _Batches(self, events, run)
@@ -52,6 +55,7 @@ class _Batches(Events):
         self._ready: deque[Event] = deque()
         self._since = 0
         self._ended = False
+        self._total_before: float | None = None  # that of the open batch at the last end
 
     def __next__(self) -> Event:
         while not self._ready:
@@ -82,7 +86,11 @@ class _Batches(Events):
     def _closes(self, end: Event) -> bool:
         if isinstance(end, EndOfFragment):
             return self.op.size.by == FRAGMENT
-        return not self.run.looping or self.op.size.whole_epoch
+        across = self.op.across_epochs and not self.op.size.whole_epoch
+        if not (self.run.looping and across):
+            return True
+        before, self._total_before = self._total_before, self._batch.total
+        return bool(self._batch.items) and self._batch.total == before
 
     def _add(self, item: Item, before: Any) -> None:
         measure = 0.0
@@ -99,6 +107,7 @@ class _Batches(Events):
         if self._batch.items:
             self._ready.append(as_batch(self._batch.items))
             self._batch = OpenBatch(self.op.size)
+            self._total_before = None
 
     def get_state(self) -> Any:
         if not self._batch.items and not self._ready:
