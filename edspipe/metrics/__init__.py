@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from edspipe.metrics.annotators import Agreement, agreement
 from edspipe.metrics.bootstrap import Bootstrap, paired_test
+from edspipe.metrics.evaluation import Evaluation, evaluate_spans
 from edspipe.metrics.ner import (
     NerExactMetric,
     NerOverlapMetric,
@@ -11,10 +13,14 @@ from edspipe.metrics.ner import (
 )
 
 __all__ = [
+    "Agreement",
     "Bootstrap",
+    "Evaluation",
     "NerExactMetric",
     "NerOverlapMetric",
     "NerTokenMetric",
     "SpanAttributeMetric",
+    "agreement",
+    "evaluate_spans",
     "paired_test",
 ]

@@ -187,9 +187,12 @@ def test_groups_do_not_change_the_figures(corpus: tuple[list[Doc], ...]) -> None
 
 def test_a_thousand_resamples_of_a_thousand_documents_are_quick() -> None:
     table = make_table(random_counts(0, 1000, 22))
-    begin = time.perf_counter()
-    report = make_report(table, "micro", Bootstrap())
-    assert time.perf_counter() - begin < 1.0
+    seconds = []
+    for _ in range(3):  # the machine may be busy for a moment
+        begin = time.perf_counter()
+        report = make_report(table, "micro", Bootstrap())
+        seconds.append(time.perf_counter() - begin)
+    assert min(seconds) < 0.5  # about 0.03 on a quiet machine
     assert len(report["ci"]) == 24
 
 
