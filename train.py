@@ -6,7 +6,6 @@ python train.py --config configs/demo.yml --nlp.components.ner.window=40 --seed 
 
 from __future__ import annotations
 
-from copy import deepcopy
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -17,7 +16,8 @@ from tqdm import tqdm
 import edspipe
 import edspipe.pipes as eds
 from edspipe.metrics.ner import NerExactMetric
-from edspipe.training.report import scores_table
+from edspipe.metrics.tables import scores_table
+from edspipe.training.evaluation import predict
 from edspipe.utils.batching import stat_batchify
 
 app = edspipe.Cli()
@@ -35,15 +35,6 @@ def skip_empty(docs: list[Any]) -> Any:
     for doc in docs:
         if len(doc.ents) > 0:
             yield doc
-
-
-def evaluate(nlp: edspipe.Pipeline, val_docs: list[Any], metric: NerExactMetric) -> dict[str, Any]:
-    """Predict on copies of the documents that do not know the gold entities, and score."""
-    docs = deepcopy(val_docs)
-    for doc in docs:
-        doc.ents = doc.spans["gold-ner"] = []
-    with nlp.select_pipes(enable=["ner"]):
-        return metric(val_docs, nlp.pipe(docs))
 
 
 @app.command(name="train", registry=edspipe.registry)
@@ -99,7 +90,7 @@ def train(
             if step % 10 == 0:  # Reading the loss makes a GPU wait.
                 bar.set_postfix(loss=f"{loss.item():.4f}", f1=f"{scores.get('f', 0.0):.3f}")
             if step % evaluate_every == 0 or step == max_steps:
-                result = evaluate(nlp, val_docs, metric)
+                result = metric(val_docs, predict(nlp, val_docs))
                 scores = result["micro"]
                 bar.write(
                     f"step {step:>5}  loss {loss.item():.4f}  precision {scores['p']:.3f}  "

@@ -12,28 +12,37 @@ from typing import TYPE_CHECKING, Any
 from edspipe.version import __version__
 
 if TYPE_CHECKING:
-    from edspipe import data, metrics, pipes
+    from edspipe import data, metrics, pipes, viz
     from edspipe.cli.app import Cli
     from edspipe.config.registry import registry
     from edspipe.pipeline.loading import blank, load
     from edspipe.pipeline.pipeline import Pipeline
     from edspipe.pipeline.torch_component import TorchComponent
     from edspipe.stream.stream import Stream
+    from edspipe.training.data import TrainingData
+    from edspipe.training.lr_finder import find_learning_rate
     from edspipe.training.randomness import set_seed
+    from edspipe.training.trainer import train
+    from edspipe.tuning.tuner import tune
 
 __all__ = [
     "Cli",
     "Pipeline",
     "Stream",
     "TorchComponent",
+    "TrainingData",
     "__version__",
     "blank",
     "data",
+    "find_learning_rate",
     "load",
     "metrics",
     "pipes",
     "registry",
     "set_seed",
+    "train",
+    "tune",
+    "viz",
 ]
 
 _HOMES = {
@@ -41,12 +50,16 @@ _HOMES = {
     "Pipeline": "edspipe.pipeline.pipeline",
     "Stream": "edspipe.stream.stream",
     "TorchComponent": "edspipe.pipeline.torch_component",
+    "TrainingData": "edspipe.training.data",
     "blank": "edspipe.pipeline.loading",
+    "find_learning_rate": "edspipe.training.lr_finder",
     "load": "edspipe.pipeline.loading",
     "registry": "edspipe.config.registry",
     "set_seed": "edspipe.training.randomness",
+    "train": "edspipe.training.trainer",
+    "tune": "edspipe.tuning.tuner",
 }
-_ROOMS = ("data", "metrics", "pipes")
+_ROOMS = ("data", "metrics", "pipes", "viz")
 
 
 def __getattr__(name: str) -> Any:
