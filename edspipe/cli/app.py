@@ -100,7 +100,7 @@ class Cli(confit.Cli):
             if key == "import":
                 import_module(value)
         files = [value for key, value in options if key == "config"]
-        config = self._config(name, function, options)
+        config = self.complete(name, self._config(name, function, options))
         self._started = False
         try:
             check_sections(config, self._functions)
@@ -112,6 +112,19 @@ class Cli(confit.Cli):
             if self._started or not files:
                 raise
             raise name_place(error, files) from None
+
+    def complete(self, name: str, config: Config) -> Config:
+        """Return the config of a command, to be changed before anything of it is built.
+
+        Args:
+            name: The command.
+            config: What files and options say.
+        """
+        return config
+
+    def parameters(self, function: Callable[..., Any]) -> list[str]:
+        """Return the names that a config may give to a command."""
+        return parameters_of(function)
 
     def _pick(self, words: list[str]) -> str:
         if words and words[0] in self._functions:
@@ -137,7 +150,7 @@ class Cli(confit.Cli):
             if key == "config":
                 config = merge(config, read_config(value))
         config.setdefault(name, Config())
-        parameters = parameters_of(function)
+        parameters = self.parameters(function)
         for key, value in options:
             if key not in OWN_OPTIONS:
                 apply_override(config, name, key, value, parameters)

@@ -17,8 +17,15 @@ COMMANDS = {
     "check": "list every bad line of a brat folder",
     "convert": "turn documents from one format into another",
     "demo-data": "write synthetic notes and a small encoder",
+    "evaluate": "score a model, or the agreement of two annotations",
+    "find-lr": "try learning rates, and suggest one",
+    "init": "write a first config for a folder of annotations",
     "inspect": "show what a model would run, without loading it",
+    "package": "make a wheel of a saved model",
+    "plot": "draw a training run: pictures, and a report in one file",
     "profile": "show where the time of a training run goes",
+    "train": "train a pipeline, or go on with a training",
+    "tune": "search for the settings that score best",
 }
 """Names and one line of help. The module of a command is imported when it is run: most of them need
 torch or spaCy, which take seconds, and `edspipe --help` should not."""

@@ -69,7 +69,7 @@ def apply_override(
         block = block.setdefault(part, Config()) if isinstance(block, dict) else block[int(part)]
     block = _follow(config, block)
     known = _names(config, block, parts[:-1], command, parameters)
-    if parts[-1] not in known:
+    if parts[-1] not in known and not _takes_any(block):
         raise _unknown(key, parts[-1], known)
     try:
         block[int(parts[-1]) if isinstance(block, list) else parts[-1]] = parse_value(value)
@@ -106,6 +106,16 @@ def _names(
             if kind is not None and value in kind:
                 names += parameters_of(kind.get(value))
     return list(dict.fromkeys(names))
+
+
+def _takes_any(block: Any) -> bool:
+    """Whether the factory of a block takes arguments of any name, e.g. those of an optimizer."""
+    for key, value in block.items() if isinstance(block, dict) else ():
+        kind = getattr(registry, str(key)[1:], None) if str(key).startswith("@") else None
+        if kind is not None and value in kind:
+            parameters = inspect.signature(kind.get(value)).parameters.values()
+            return any(p.kind is p.VAR_KEYWORD for p in parameters)
+    return False
 
 
 def _unknown(key: str, part: str, known: list[str]) -> ConfigError:

@@ -1,0 +1,78 @@
+"""edspipe train --config CONFIG: a training with all that is around it; or one that goes on."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from edspipe.cli.training_config import has_config, with_config
+from edspipe.errors import ConfigError
+from edspipe.training.finishing import Finished
+from edspipe.training.run_files import CONFIG, RUN
+from edspipe.training.trainer import train
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Say what the command takes."""
+    add_config(command)
+    command.add_argument(
+        "--resume", metavar="RUN_DIR", help="go on with a run, or from one of its checkpoints"
+    )
+
+
+def add_config(command: argparse.ArgumentParser) -> None:
+    """Say what commands take that read the config of a training."""
+    command.epilog = (
+        "All other options go to the config: --train.max_steps=500, --nlp.components.ner.window=40"
+    )
+    command.allow_abbrev = False
+    command.set_defaults(overrides=[])
+    command.add_argument(
+        "--config",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a config with the blocks nlp and train; later ones change earlier ones",
+    )
+
+
+def words_of(options: argparse.Namespace) -> list[str]:
+    """Return the options that the config is read and changed by."""
+    return [*(f"--config={file}" for file in options.config), *options.overrides]
+
+
+def run(options: argparse.Namespace) -> int:
+    """Train; return 130 or 143 after Ctrl-C or SIGTERM, as a shell expects."""
+    finished = train_config(words_of(options), resume=options.resume)
+    print(f"{finished.stopped_by} at step {finished.step}: {finished.output_dir}", file=sys.stderr)
+    if finished.interrupted:
+        print(f"Go on with: edspipe train --resume {finished.output_dir}", file=sys.stderr)
+        return 128 + (finished.signal or signal.SIGTERM)
+    return 0
+
+
+def train_config(words: Sequence[str], resume: str | Path | None = None) -> Finished:
+    """Train what a config describes.
+
+    Args:
+        words: Options: `--config=FILE`, `--train.max_steps=500`, ...
+        resume: A run folder, or a checkpoint in it; its own config is taken where none is given.
+
+    Raises:
+        ConfigError: The config or an option is wrong.
+    """
+    if resume is None:
+        return with_config(words, train)
+    files = [] if has_config(words) else [f"--config={_config_of(Path(resume))}"]
+    return with_config([*files, *words], train, resume=resume, init_from=None)
+
+
+def _config_of(path: Path) -> Path:
+    """Return the config of a run, given its folder or a checkpoint in it."""
+    for folder in (path, path.parent.parent):
+        if (folder / CONFIG).is_file() and (folder / RUN).is_file():
+            return folder / CONFIG
+    raise ConfigError(f"--resume {path}: expected the folder of a run, with {CONFIG}; found none")
