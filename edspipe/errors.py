@@ -118,3 +118,23 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """
     near = difflib.get_close_matches(name, sorted({str(k) for k in known}), n=1, cutoff=0.5)
     return f" Did you mean '{near[0]}'?" if near else ""
+
+
+def refuse_unknown(given: Iterable[object], known: Iterable[str], path: str, what: str) -> None:
+    """Refuse names that do not exist in a block of a config.
+
+    Args:
+        given: The names that came.
+        known: Those that exist.
+        path: Where the block stands.
+        what: What begins the list of those that exist, e.g. `"The settings are"`.
+
+    Raises:
+        ConfigError: With the nearest name.
+    """
+    known = list(known)
+    for key in given:
+        if key not in known:
+            raise ConfigError(
+                f"{path}.{key}: unknown.{did_you_mean(str(key), known)} {what}: {', '.join(known)}"
+            )

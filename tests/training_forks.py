@@ -1,4 +1,4 @@
-"""Trainings in two processes, and trainings that are told to end: run as a script, which forks them.
+"""Trainings in two processes, and trainings told to end: run as a script, which forks them.
 
     PYTHONPATH=tests python -m tests.training_forks FOLDER
 
@@ -196,9 +196,7 @@ def told_to_end(folder: Path, number: signal.Signals) -> dict[str, Any]:
     length = f"--train.max_steps={found['run']['last_step'] + 2}"
     if number == signal.SIGTERM:
         found["resumed"] = fork(cli, "train", "--resume", str(run), length)
-        found["calm"] = fork(
-            cli, "train", "--config", config, length, f"--train.output_dir={calm}"
-        )
+        found["calm"] = fork(cli, "train", "--config", config, length, f"--train.output_dir={calm}")
         found["same_losses"] = losses_of(run) == losses_of(calm)
     return found
 
@@ -225,21 +223,25 @@ def killed(folder: Path) -> dict[str, Any]:
     return json.loads(out.getvalue())
 
 
-def main(folder: Path) -> None:
+def fork_trainings(folder: Path) -> dict[str, Any]:
     """Run all scenarios."""
-    torch.set_num_threads(1)
     folder.mkdir(parents=True, exist_ok=True)
     tiny_encoder(folder / "encoder")
     write_notes(folder / "notes")
     (folder / "config.yml").write_text(CONFIG.format(folder=folder))
     with not_forced_to_disk():
-        found = {
+        return {
             "two": two_processes(folder),
             "SIGTERM": told_to_end(folder, signal.SIGTERM),
             "SIGINT": told_to_end(folder, signal.SIGINT),
             "killed": killed(folder / "legs"),
         }
-    print(json.dumps(found))
+
+
+def main(folder: Path) -> None:
+    """Run all scenarios, and print what they found."""
+    torch.set_num_threads(1)
+    print(json.dumps(fork_trainings(folder)))
 
 
 if __name__ == "__main__":

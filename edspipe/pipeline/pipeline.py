@@ -29,7 +29,7 @@ from edspipe.config.registry import registry
 from edspipe.config.schema import build, link
 from edspipe.config.serialize import Config, to_config
 from edspipe.doc.tokenizer import EdsTokenizer
-from edspipe.errors import ConfigError, did_you_mean
+from edspipe.errors import ConfigError, did_you_mean, refuse_unknown
 from edspipe.pipeline import serialization
 from edspipe.pipeline.memory import watch
 from edspipe.pipeline.model_steps import ModelSteps
@@ -139,12 +139,7 @@ class Pipeline(PipeEditing, ModelSteps):
         if not isinstance(block, dict):
             raise ConfigError("nlp: expected a block with lang and components")
         known = ("@core", "lang", "components", "disable")
-        for key in block:
-            if key not in known:
-                raise ConfigError(
-                    f"nlp.{key}: unknown.{did_you_mean(key, known)} "
-                    f"The block nlp has: {', '.join(known)}"
-                )
+        refuse_unknown(block, known, "nlp", "The block nlp has")
         if "nlp" not in root:
             root = Config({"nlp": block})
         block = link(root)["nlp"]

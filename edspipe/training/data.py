@@ -11,7 +11,7 @@ from typing import Any
 from spacy.tokens import Doc
 
 from edspipe.doc.span_access import get_spans
-from edspipe.errors import ConfigError, did_you_mean
+from edspipe.errors import ConfigError, refuse_unknown
 from edspipe.stream.batching import UNITS, BatchSize, stat_batchify
 from edspipe.stream.stream import Stream
 from edspipe.types import SpanGetter
@@ -74,12 +74,7 @@ class TrainingData:
         if not isinstance(value, Mapping):
             return cls(value)
         known = [field.name for field in dataclasses.fields(cls)]
-        for key in value:
-            if key not in known:
-                raise ConfigError(
-                    f"{path}.{key}: unknown.{did_you_mean(str(key), known)} "
-                    f"Its fields are: {', '.join(known)}"
-                )
+        refuse_unknown(value, known, path, "Its fields are")
         if "stream" not in value:
             raise ConfigError(f"{path}.stream: missing; give the documents, as a reader or a list")
         try:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from edspipe.config.schema import build, link
 from edspipe.config.serialize import Config
-from edspipe.errors import ConfigError, did_you_mean
+from edspipe.errors import ConfigError, refuse_unknown
 from edspipe.pipeline.precision import DTYPES
 from edspipe.training.data import DEFAULT_BATCH
 from edspipe.training.optimizer import OptimizerRecipe, adamw
@@ -100,12 +100,7 @@ class Settings:
             ConfigError: One does not exist, or is out of its range.
         """
         known = [field.name for field in dataclasses.fields(cls)]
-        for key in given:
-            if key not in known:
-                raise ConfigError(
-                    f"train.{key}: unknown.{did_you_mean(key, known)} "
-                    f"The settings are: {', '.join(known)}"
-                )
+        refuse_unknown(given, known, "train", "The settings are")
         values = dict(given)
         if values.get("recipe") is not None:
             values = expand_recipe(values.pop("recipe"), values)

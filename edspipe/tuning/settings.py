@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from edspipe.errors import ConfigError, did_you_mean
+from edspipe.errors import ConfigError, did_you_mean, refuse_unknown
 
 GRID = "grid"
 SAMPLERS = ("tpe", "random", GRID)
@@ -70,12 +70,7 @@ class TuneSettings:
             ConfigError: One does not exist, or is out of its range.
         """
         known = [each.name for each in dataclasses.fields(cls)]
-        for key in given:
-            if key not in known:
-                raise ConfigError(
-                    f"tune.{key}: unknown.{did_you_mean(str(key), known)} The settings are: "
-                    f"{', '.join(known)}"
-                )
+        refuse_unknown(given, known, "tune", "The settings are")
         values = dict(given)
         if values.get("output_dir") is not None:
             values["output_dir"] = Path(values["output_dir"])

@@ -28,7 +28,8 @@ def test_it_has_the_same_text_and_words(text: str) -> None:
     assert [(t.text, t.idx, t.whitespace_) for t in copy] == [
         (t.text, t.idx, t.whitespace_) for t in doc
     ]
-    assert copy is not doc and copy.vocab is doc.vocab
+    assert copy is not doc
+    assert copy.vocab is doc.vocab
 
 
 @pytest.mark.usefixtures("_extensions")
@@ -43,9 +44,12 @@ def test_annotations_are_left_out_and_attributes_of_the_document_kept() -> None:
     doc[0].lemma_, doc[0].tag_ = "pas", "ADV"
     copy = bare_copy(doc)
     assert (copy._.note_id, copy._.ward) == ("n1", "A3")
-    assert not copy.spans and not copy.ents and not copy.cats
+    assert not copy.spans
+    assert not copy.ents
+    assert not copy.cats
     assert copy[2:3]._.negated_here is None
-    assert not copy.has_annotation("SENT_START") and not copy.has_annotation("LEMMA")
+    assert not copy.has_annotation("SENT_START")
+    assert not copy.has_annotation("LEMMA")
     assert copy[0].tag_ == ""
 
 
@@ -56,4 +60,5 @@ def test_the_original_is_not_changed_through_the_copy() -> None:
     copy = bare_copy(doc)
     copy._.ward = "B1"
     copy.spans["new"] = [Span(copy, 0, 1, "A")]
-    assert doc._.ward == "A3" and "new" not in doc.spans
+    assert doc._.ward == "A3"
+    assert "new" not in doc.spans

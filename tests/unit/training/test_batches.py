@@ -46,6 +46,10 @@ def ids(batches: Iterator[Any], number: int) -> list[list[str]]:
     return [next(batches)[0].doc_ids for _ in range(number)]
 
 
+def joined(batches: list[list[str]]) -> list[str]:
+    return [doc_id for batch in batches for doc_id in batch]
+
+
 # ---- the stream ------------------------------------------------------------------------------
 
 
@@ -53,14 +57,14 @@ def test_the_last_batch_of_an_epoch_is_cut(nlp: Any) -> None:
     found = ids(Batches([streams(nlp)]), 6)
     assert [len(batch) for batch in found] == [3, 3, 1, 3, 3, 1]
     for epoch in (found[:3], found[3:]):
-        assert sorted(sum(epoch, [])) == [f"note-{i}" for i in range(7)]
+        assert sorted(joined(epoch)) == [f"note-{i}" for i in range(7)]
     assert found[:3] != found[3:], "each epoch is shuffled anew"
 
 
 def test_without_a_cut_batches_run_across_epochs(nlp: Any) -> None:
     found = ids(Batches([streams(nlp, across=True)]), 7)
     assert [len(batch) for batch in found] == [3] * 7
-    assert Counter(sum(found, [])) == {f"note-{i}": 3 for i in range(7)}
+    assert Counter(joined(found)) == {f"note-{i}": 3 for i in range(7)}
 
 
 @pytest.mark.parametrize("size", ["3 docs", "12 words", "30 tokens", "dataset"])
@@ -91,7 +95,7 @@ def test_the_seed_chooses_the_order(nlp: Any) -> None:
 
 def test_without_a_shuffle_documents_keep_their_order(nlp: Any) -> None:
     found = ids(Batches([streams(nlp, shuffle=None)]), 3)
-    assert sum(found, []) == [f"note-{i}" for i in range(7)]
+    assert joined(found) == [f"note-{i}" for i in range(7)]
 
 
 @pytest.mark.parametrize("size", ["3 docs", "30 tokens"])
@@ -106,7 +110,9 @@ def test_processes_share_a_batch_out(nlp: Any) -> None:
     batches = [next(Batches([streams(nlp, world=(rank, 2))]))[0] for rank in range(2)]
     assert batches[0].doc_ids == batches[1].doc_ids, "both know the whole batch"
     shares = [[i for part in task.parts for i in part.positions] for task in batches]
-    assert sorted(shares[0] + shares[1]) == [0, 1, 2] and shares[0] and shares[1]
+    assert sorted(shares[0] + shares[1]) == [0, 1, 2]
+    assert shares[0]
+    assert shares[1]
     for task in batches:
         for part in task.parts:
             assert part.batch["doc_ids"] == [task.doc_ids[i] for i in part.positions]
@@ -123,7 +129,8 @@ def test_batches_hold_only_what_the_named_pipes_need(encoder_dir: Any) -> None:
     nlp = two_pipes(encoder_dir)
     data = TrainingData(docs_for_two(nlp), pipe_names=["second"])  # type: ignore[arg-type]
     (part,) = BatchMaker(nlp, data)(docs_for_two(nlp)).parts
-    assert "second" in part.batch and "first" not in part.batch
+    assert "second" in part.batch
+    assert "first" not in part.batch
 
 
 def test_tensors_of_a_worker_are_moved_on_arrival(nlp: Any) -> None:

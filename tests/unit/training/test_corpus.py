@@ -91,7 +91,8 @@ def test_documents_are_read_once_where_they_are_kept() -> None:
         data = TrainingData(Stream.from_items(Again()), in_memory=in_memory)
         corpus = read_corpus(data, {}, "train")
         assert len(corpus.docs) == (2 if in_memory else 0)
-        assert len(list(corpus.source)) == 2 and len(reads) == expected
+        assert len(list(corpus.source)) == 2
+        assert len(reads) == expected
 
 
 @pytest.mark.parametrize(

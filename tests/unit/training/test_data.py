@@ -31,7 +31,6 @@ def sample(words: int, tokens: int = 1) -> dict[str, Any]:
         Stream.from_items(unequal_docs(NLP, 3)),
         TrainingData(unequal_docs(NLP, 3)),  # type: ignore[arg-type]
         {"stream": unequal_docs(NLP, 3)},
-        (unequal_docs(NLP, 3)),
     ],
 )
 def test_one_is_read_from_documents_a_stream_itself_or_a_dict(value: Any) -> None:

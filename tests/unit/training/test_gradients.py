@@ -72,7 +72,8 @@ def test_norms_that_stay_high_become_normal() -> None:
     for norm in [1.0, 1.1] * 10:
         spikes.judge(norm)
     verdicts = [spikes.judge(2.0).is_spike for _ in range(20)]
-    assert verdicts[0] and not verdicts[-1]
+    assert verdicts[0]
+    assert not verdicts[-1]
 
 
 @pytest.mark.parametrize("norm", [math.inf, math.nan])
@@ -127,11 +128,13 @@ def parameters() -> list[torch.nn.Parameter]:
 def test_gradients_are_clipped_to_a_norm(limit: float | None, after: float) -> None:
     chosen = parameters()
     assert clip(chosen, limit).item() == 5.0
-    assert chosen[0].grad is not None and chosen[0].grad.norm().item() == pytest.approx(after)
+    assert chosen[0].grad is not None
+    assert chosen[0].grad.norm().item() == pytest.approx(after)
     assert chosen[1].grad is None
 
 
 def test_gradients_are_scaled() -> None:
     chosen = parameters()
     scale(chosen, 0.5)
-    assert chosen[0].grad is not None and chosen[0].grad.tolist() == [1.5, 0.0, 2.0]
+    assert chosen[0].grad is not None
+    assert chosen[0].grad.tolist() == [1.5, 0.0, 2.0]

@@ -29,7 +29,8 @@ def test_the_first_is_noted_and_the_second_goes_to_who_was_there(
     with Interrupts() as interrupts:
         assert interrupts.received is None
         os.kill(os.getpid(), number)
-        assert interrupts.received == number and usual == []
+        assert interrupts.received == number
+        assert usual == []
         os.kill(os.getpid(), number)
         assert usual == [number]
     assert log == [
@@ -40,9 +41,14 @@ def test_the_first_is_noted_and_the_second_goes_to_who_was_there(
 
 def test_handlers_are_given_back(usual: list[int]) -> None:
     handlers = [signal.getsignal(number) for number in SIGNALS]
-    with pytest.raises(KeyError), Interrupts():
-        assert signal.getsignal(signal.SIGINT) not in handlers
-        raise KeyError
+
+    def fail() -> None:
+        with Interrupts():
+            assert signal.getsignal(signal.SIGINT) not in handlers
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
     assert [signal.getsignal(number) for number in SIGNALS] == handlers
 
 
@@ -50,7 +56,8 @@ def test_after_it_a_signal_is_nobodys(usual: list[int]) -> None:
     with Interrupts() as interrupts:
         pass
     os.kill(os.getpid(), signal.SIGTERM)
-    assert interrupts.received is None and usual == [signal.SIGTERM]
+    assert interrupts.received is None
+    assert usual == [signal.SIGTERM]
 
 
 def test_outside_the_main_thread_it_does_nothing() -> None:

@@ -26,7 +26,9 @@ def test_one_process_trains_alone(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     found = find_processes("cpu")
-    assert type(found) is Processes and found.is_main and log == []
+    assert type(found) is Processes
+    assert found.is_main
+    assert log == []
 
 
 def test_a_stray_variable_does_not_make_it_wait_for_others(
@@ -53,9 +55,12 @@ def test_alone_every_exchange_is_nothing() -> None:
     alone.take_from_main([parameter])
     alone.wait()
     alone.close()
-    assert alone.add([1, 2.5]) == [1, 2.5] and alone.add_tensor(tensor) is tensor
-    assert alone.gather("a") == ["a"] and alone.from_main("a") == "a"
-    assert parameter.grad is None and parameter.tolist() == [1.0, 1.0]
+    assert alone.add([1, 2.5]) == [1, 2.5]
+    assert alone.add_tensor(tensor) is tensor
+    assert alone.gather("a") == ["a"]
+    assert alone.from_main("a") == "a"
+    assert parameter.grad is None
+    assert parameter.tolist() == [1.0, 1.0]
 
 
 @pytest.mark.parametrize("device", ["banana", "cpu:x", "gpu"])

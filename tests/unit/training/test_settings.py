@@ -43,13 +43,16 @@ def test_what_is_wrong_is_said(given: Any, message: str) -> None:
 
 def test_folders_may_be_text() -> None:
     settings = of(resume="a/b")
-    assert settings.output_dir == Path("run") and settings.resume == Path("a/b")
+    assert settings.output_dir == Path("run")
+    assert settings.resume == Path("a/b")
 
 
 def test_a_recipe_is_written_out_and_gives_way_to_what_is_set() -> None:
     settings = Settings.of({"output_dir": "run", "recipe": "scratch", "grad_max_norm": 1.0})
-    assert settings.recipe is None and settings.optimizer is not None
-    assert settings.max_epochs == 100 and settings.grad_max_norm == 1.0
+    assert settings.recipe is None
+    assert settings.optimizer is not None
+    assert settings.max_epochs == 100
+    assert settings.grad_max_norm == 1.0
 
 
 @pytest.mark.parametrize(

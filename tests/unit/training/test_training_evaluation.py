@@ -65,7 +65,9 @@ def test_scores_have_joined_names_without_counts_and_intervals(tiny_nlp: Any) ->
 
 @pytest.mark.parametrize("metrics", ["eds.ner_exact", 3, {"a": 3}, [metric]])
 def test_what_is_no_metric_is_refused(tiny_nlp: Any, metrics: Any) -> None:
-    with pytest.raises(ConfigError, match="metrics: expected a metric or a dict of metrics by name"):
+    with pytest.raises(
+        ConfigError, match="metrics: expected a metric or a dict of metrics by name"
+    ):
         read_metrics(metrics, tiny_nlp)
 
 
@@ -98,7 +100,8 @@ def test_each_pipe_has_a_loss_and_shares_the_encoder(encoder_dir: Any) -> None:
     passes: list[int] = []
     nlp.pipes.first.embedding.encoder.register_forward_hook(lambda *_: passes.append(1))
     found = LossOnDocs(nlp, docs_for_two(nlp), nullcontext, CPU)()
-    assert list(found) == ["first", "second"] and len(passes) == 1
+    assert list(found) == ["first", "second"]
+    assert len(passes) == 1
 
 
 def test_the_loss_leaves_the_pipeline_as_it_was(tiny_nlp: Any) -> None:

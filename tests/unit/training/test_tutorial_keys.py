@@ -25,9 +25,12 @@ def test_folders_become_training_data() -> None:
     train = resolved(
         {"train_data_path": "a", "val_data_path": "b", "max_words": 40, "batch_size": 300, "lr": 1}
     )
-    assert not set(KEYS) & set(train) and train["lr"] == 1 and "batch_size" not in train
+    assert not set(KEYS) & set(train)
+    assert train["lr"] == 1
+    assert "batch_size" not in train
     data, val = train["train_data"], train["val_data"]
-    assert data["batch_size"] == "300 tokens" and data["only_with"] == "ents"
+    assert data["batch_size"] == "300 tokens"
+    assert data["only_with"] == "ents"
     assert data["pipes"] == [{"@factory": "eds.split", "regex": "\n\n", "max_length": 40}]
     assert val["pipes"] == [{"@factory": "eds.split", "regex": "\n\n", "max_length": 0}]
     for block, path in ((data, "a"), (val, "b")):
@@ -56,8 +59,14 @@ def test_references_are_followed() -> None:
 @pytest.mark.parametrize(
     ("block", "message"),
     [
-        ({"train_data_path": "a", "train_data": 1}, "train.train_data_path: give either this or tr"),
-        ({"val_data_path": "a", "val_data": 1}, "train.val_data_path: give either this or val_data"),
+        (
+            {"train_data_path": "a", "train_data": 1},
+            "train.train_data_path: give either this or tr",
+        ),
+        (
+            {"val_data_path": "a", "val_data": 1},
+            "train.val_data_path: give either this or val_data",
+        ),
     ],
 )
 def test_both_at_once_is_an_error(block: dict[str, Any], message: str) -> None:

@@ -135,7 +135,8 @@ def test_a_copy_in_another_folder_is_the_same(tmp_path: Path, log: list[str]) ->
         run.validate(callback, micro_f=value)
     shutil.copytree(tmp_path / "run", tmp_path / "copy")
     later = resumed(callback, tmp_path / "copy", run, callback.state_dict())
-    assert later.best == callback.best and log == []
+    assert later.best == callback.best
+    assert log == []
 
 
 def test_a_table_that_changed_after_the_training_is_no_other_model(tmp_path: Path) -> None:

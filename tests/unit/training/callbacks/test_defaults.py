@@ -74,7 +74,8 @@ def test_who_records_comes_before_who_reads_and_a_checkpoint_after_all(docs: Any
 def test_those_given_replace_the_default_ones_of_their_kind(docs: Any) -> None:
     given = [Checkpoint("3 steps"), BestModel("val/loss"), Validation("2 steps"), SlowestSteps(1)]
     found = callbacks(docs, callbacks=given)
-    assert len(found) == 4 and set(found) == set(given)
+    assert len(found) == 4
+    assert set(found) == set(given)
     assert given[2].docs is docs
 
 
@@ -126,4 +127,5 @@ def test_a_callback_does_nothing_by_itself() -> None:
         getattr(one, hook)(run)
     one.on_error(run, ValueError())
     one.load_state_dict(one.state_dict())
-    assert one.recorded() == one.monitored() == [] and one.state_dict() == {}
+    assert one.recorded() == one.monitored() == []
+    assert one.state_dict() == {}

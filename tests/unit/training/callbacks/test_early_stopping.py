@@ -65,7 +65,8 @@ def test_a_record_of_an_earlier_step_does_not_count() -> None:
     run, callback = FakeRun(), EarlyStopping("val/micro_f", patience=1)
     run.validate(callback, micro_f=0.5)
     run.validate(callback, loss=1.0)
-    assert callback.num_without == 0 and run.stopped_by is None
+    assert callback.num_without == 0
+    assert run.stopped_by is None
 
 
 def test_it_goes_on_from_its_state() -> None:
@@ -75,7 +76,8 @@ def test_it_goes_on_from_its_state() -> None:
     later = EarlyStopping(patience=2)
     later.load_state_dict(json.loads(json.dumps(callback.state_dict())))
     run.validate(later, micro_f=0.5)
-    assert run.stopped_by and later.monitored() == ["val/micro_f"]
+    assert run.stopped_by
+    assert later.monitored() == ["val/micro_f"]
 
 
 @pytest.mark.parametrize("options", [{"patience": 0}, {"min_delta": -0.1}])

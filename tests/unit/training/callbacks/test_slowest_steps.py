@@ -46,8 +46,10 @@ def test_a_bar_ends_at_its_end(
     train_shortly(nlp, data_of(nlp), tmp_path / "run", docs, progress=True, **length)
     captured = capsys.readouterr()
     last = captured.err.replace("\r", "\n").strip().splitlines()[-1]
-    assert last.startswith("training: 100%") and "loss=" in last and "micro_f=" in last
-    assert "precision" in captured.out and "micro" in captured.out, "the table of the scores"
+    assert last.startswith("training: 100%")
+    assert "loss=" in last
+    assert "micro_f=" in last
+    assert "precision" in captured.out, "the table of the scores"
 
 
 def test_a_bar_ends_where_the_training_fails(

@@ -25,7 +25,8 @@ def traced(number: int = 3, **options: Any) -> list[tuple[int, str, float]]:
 def test_some_weights_of_each_parameter_are_recorded_with_their_place() -> None:
     found = traced(1, num_weights=2)
     names = [key for _, key, _ in found]
-    assert len(set(names)) == 4 and all(step == 1 for step, _, _ in found)
+    assert len(set(names)) == 4
+    assert all(step == 1 for step, _, _ in found)
     assert {name.split("[")[0] for name in names} == {
         "weights/ner.embedding.weight",
         "weights/ner.bias",

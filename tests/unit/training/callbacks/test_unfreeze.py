@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -36,20 +37,17 @@ def test_in_a_training_they_stay_and_then_move(tmp_path: Path, make_nlp: Any) ->
     nlp = make_nlp()
     seen: list[dict[str, torch.Tensor]] = []
     watch = Watch(before_step=lambda run: seen.append(weights_of(nlp)))
-    train_shortly(
-        nlp, data_of(nlp), tmp_path / "run", callbacks=[Unfreeze("embedding", 2), watch]
-    )
+    train_shortly(nlp, data_of(nlp), tmp_path / "run", callbacks=[Unfreeze("embedding", 2), watch])
     seen.append(weights_of(nlp))
     encoder = "ner.embedding.embedding.encoder.encoder.layer.0.output.dense.weight"
     head = "ner.classifier.weight"
     moved = [
-        [not torch.equal(a[name], b[name]) for a, b in zip(seen, seen[1:], strict=False)]
-        for name in (encoder, head)
+        [not torch.equal(a[name], b[name]) for a, b in pairwise(seen)] for name in (encoder, head)
     ]
     assert moved == [[False, False, True, True], [True] * 4]
 
 
-@pytest.mark.parametrize("at", [1, 2, 3])
+@pytest.mark.parametrize("at", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_it_is_resumed_exactly(tmp_path: Path, make_nlp: Any, at: int) -> None:
     whole, later = tmp_path / "whole", tmp_path / "later"
     options: dict[str, Any] = {"checkpoint_every": 1, "keep_checkpoints": None}
@@ -70,7 +68,12 @@ def test_the_pipeline_is_left_as_it_was(tmp_path: Path, make_nlp: Any, fails: bo
         if fails:
             torch.nn.init.constant_(nlp.pipes.ner.classifier.weight, torch.nan)
 
-    callbacks = [Unfreeze("embedding", 99), Unfreeze("bias", 0), Unfreeze("crf|weight", 7), Watch(before_step=spoil)]
+    callbacks = [
+        Unfreeze("embedding", 99),
+        Unfreeze("bias", 0),
+        Unfreeze("crf|weight", 7),
+        Watch(before_step=spoil),
+    ]
     try:
         train_shortly(nlp, data_of(nlp), tmp_path / "run", callbacks=callbacks, max_steps=1)
         assert not fails
