@@ -32,6 +32,17 @@ def train_shortly(
     return train(nlp, data, val, output_dir=folder, **{**QUIET, **length, **settings})
 
 
+def train_again(nlps: Any, folder: Path, **settings: Any) -> Any:
+    """Train as the fixture `finished` was, but for some settings."""
+    nlp = nlps(labels=None)
+    docs = unequal_docs(nlp, 3)
+    given = {"max_steps": 6, "evaluate_every": 3, "checkpoint_every": 3, "keep_checkpoints": None}
+    if "max_epochs" in settings:
+        given.pop("max_steps")
+    data = settings.pop("data", None) or data_of(nlp, 7, sub_batch_size="2 splits")
+    return train_shortly(nlp, data, folder, docs, **{**given, "lr": 3e-3, **settings})
+
+
 def unequal_docs(
     nlp: edspipe.Pipeline, number: int = 6, labels: str = "AB", *, with_empty: bool = False
 ) -> list[Doc]:

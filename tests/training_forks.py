@@ -80,12 +80,14 @@ def rank_of_two(folder: Path, rank: int, port: int) -> None:
         LOCAL_WORLD_SIZE=str(NUM_PROCESSES),
         MASTER_ADDR="127.0.0.1",
         MASTER_PORT=str(port),
+        OMP_NUM_THREADS="1",
     )
     found: dict[str, Any] = {}
     nlp, _ = train_here(folder, "same", dropout=False, seed=rank, max_steps=1, grad_max_norm=None)
     found["same"], found["gradient"] = digest(nlp), gradient(nlp)
     nlp, result = train_here(folder, "two", dropout=True)
     found["two"], found["scores"] = digest(nlp), result.scores
+    found["seed"] = torch.initial_seed()
     checkpoint = folder / "two/checkpoints/step-00000002"
     nlp, _ = train_here(folder, "later", dropout=True, resume=checkpoint)
     found["later"] = digest(nlp)

@@ -90,9 +90,7 @@ def leg(folder: Path, num_steps: int, num_workers: int, kill: Callback | None, *
         progress=False,
         report=False,
         ci=None,
-        **(
-            {"resume": folder} if list_checkpoints(folder) else {"overwrite": True}
-        ),
+        **({"resume": folder} if list_checkpoints(folder) else {"overwrite": True}),
         **more,
     )
 

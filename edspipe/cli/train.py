@@ -49,7 +49,10 @@ def run(options: argparse.Namespace) -> int:
     finished = train_config(words_of(options), resume=options.resume)
     print(f"{finished.stopped_by} at step {finished.step}: {finished.output_dir}", file=sys.stderr)
     if finished.interrupted:
-        print(f"Go on with: edspipe train --resume {finished.output_dir}", file=sys.stderr)
+        how = f"edspipe train --resume {finished.output_dir}"
+        if not (finished.output_dir / RUN).is_file():  # in phases
+            how = "the same command again"
+        print(f"Go on with: {how}", file=sys.stderr)
         return 128 + (finished.signal or signal.SIGTERM)
     return 0
 
@@ -66,8 +69,18 @@ def train_config(words: Sequence[str], resume: str | Path | None = None) -> Fini
     """
     if resume is None:
         return with_config(words, train)
-    files = [] if has_config(words) else [f"--config={_config_of(Path(resume))}"]
-    return with_config([*files, *words], train, resume=resume, init_from=None)
+    if has_config(words):
+        return with_config(words, train, resume=resume, init_from=None)
+    config = _config_of(Path(resume))
+    fixed = {} if _sets_output(words) else {"output_dir": config.parent}  # it may have been moved
+    return with_config(
+        [f"--config={config}", *words], train, resume=resume, init_from=None, **fixed
+    )
+
+
+def _sets_output(words: Sequence[str]) -> bool:
+    names = ("--output_dir", "--output-dir", "--train.output_dir", "--train.output-dir")
+    return any(word.partition("=")[0] in names for word in words)
 
 
 def _config_of(path: Path) -> Path:

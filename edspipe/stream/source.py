@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Protocol
 
@@ -56,7 +56,7 @@ class IterableSource:
         items: The iterable, or a function without arguments that returns a fresh one.
     """
 
-    items: Iterable[Any] | Callable[[], Iterable[Any]]
+    items: Iterable[Any] | Callable[[], Iterable[Any]] = field(repr=False)
 
     def __post_init__(self) -> None:
         items = self.items

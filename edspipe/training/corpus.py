@@ -80,7 +80,9 @@ class _Profile:
     def add(self, doc: Doc) -> None:
         """Count a document."""
         self.lengths.append(len(doc))
-        self.digests.append((doc._.note_id, sha256_of(doc.text)))
+        note_id = doc._.note_id
+        plain_id = note_id if note_id is None or isinstance(note_id, (str, int)) else str(note_id)
+        self.digests.append((plain_id, sha256_of(doc.text)))
         for getter in self.getters:
             self.labels.update(span.label_ for span in get_spans(doc, getter))
 

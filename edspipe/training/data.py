@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -38,7 +38,7 @@ class TrainingData:
         in_memory: Keep the documents in memory.
     """
 
-    stream: Stream
+    stream: Stream = field(repr=False)
     batch_size: int | str | None = None
     sub_batch_size: int | str | None = None
     shuffle: str | None = "dataset"

@@ -12,12 +12,14 @@ from spacy.tokens import Doc
 from edspipe.config.registry import registry
 from edspipe.doc.attributes import declare_span_attribute
 from edspipe.doc.bare import bare_copy
+from edspipe.doc.span_access import get_spans, set_spans
 from edspipe.errors import ConfigError
 from edspipe.metrics.evaluation import CONFIDENCE
 from edspipe.pipeline.pipeline import Pipeline
 from edspipe.pipeline.torch_component import evaluating
 from edspipe.training.batches import BatchMaker
 from edspipe.training.data import DEFAULT_BATCH, TrainingData, measured
+from edspipe.types import SpanGetter, SpanSetter
 
 Metric = Callable[[Sequence[Doc], Sequence[Doc]], Mapping[str, Any]]
 LEFT_OUT = ("ci",)
@@ -27,12 +29,29 @@ LEFT_OUT = ("ci",)
 def predict(nlp: Pipeline, docs: Sequence[Doc], **settings: Any) -> list[Doc]:
     """Run the pipes that are switched on, those upstream too, over copies without annotations.
 
+    What a pipe writes elsewhere than where gold is, by a `span_setter`, is put there as well.
+
     Args:
         nlp: The pipeline.
         docs: Documents; they are not changed.
         **settings: As of `nlp.pipe`.
     """
-    return list(nlp.pipe([bare_copy(doc) for doc in docs], seed=0, **settings))
+    predicted = list(nlp.pipe([bare_copy(doc) for doc in docs], seed=0, **settings))
+    for gold_place, written in _moved(nlp):
+        for doc in predicted:
+            set_spans(doc, get_spans(doc, written), gold_place)
+    return predicted
+
+
+def _moved(nlp: Pipeline) -> Iterator[tuple[SpanSetter, SpanGetter]]:
+    """Yield where gold is and where a pipe writes, for each one that writes elsewhere."""
+    for _, component in nlp.torch_components():
+        gold: Any = getattr(component, "target_span_getter", None)
+        written: Any = getattr(component, "span_setter", None)
+        if None in (gold, written) or callable(gold) or callable(written):
+            continue
+        if gold != written:
+            yield gold, written
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import math
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -85,7 +86,8 @@ class Sweep(Callback):
         self._mean, self._lowest = 0.0, math.inf
 
     def on_step(self, run: Run) -> None:
-        loss, lr = run.records.latest("train/loss"), max(run.optimizer.values().values())
+        loss = run.records.latest("train/loss")
+        lr = max(v for name, v in run.optimizer.values().items() if name.split("/")[0] == "lr")
         assert loss is not None
         smoothed = self.add(run.step, lr, loss.value)
         if smoothed > self.stop_factor * self._lowest:
@@ -139,6 +141,8 @@ class FoundLearningRates:
             lines.append("\t".join([str(step), *(repr(float(value)) for value in row)]))
         folder.mkdir(parents=True, exist_ok=True)
         atomic.write_text(folder / FILE, "\n".join(lines) + "\n")
+        if find_spec("matplotlib") is None:
+            return [folder / FILE]
         return [folder / FILE, plot_learning_rate(self.table, folder / PICTURE)]
 
 
@@ -229,7 +233,7 @@ def growing(recipe: OptimizerRecipe, start: float, end: float) -> OptimizerRecip
     largest = max(_rates(recipe))
 
     def grow(values: Mapping[str, Any]) -> dict[str, Any]:
-        if "lr" not in values:
+        if "lr" not in values or _peak(values["lr"]) == 0:  # held still
             return dict(values)
         share = _peak(values["lr"]) / largest
         return {**values, "lr": Exponential(start * share, end * share)}
@@ -240,7 +244,8 @@ def growing(recipe: OptimizerRecipe, start: float, end: float) -> OptimizerRecip
 
 def _rates(recipe: OptimizerRecipe) -> list[float]:
     blocks = [recipe.defaults, *recipe.groups.values()]
-    return [_peak(values["lr"]) for values in blocks if "lr" in values] or [DEFAULT_LR]
+    rates = [_peak(values["lr"]) for values in blocks if "lr" in values]
+    return [rate for rate in rates if rate > 0] or [DEFAULT_LR]
 
 
 def _peak(value: Any) -> float:

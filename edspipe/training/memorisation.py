@@ -117,6 +117,10 @@ def draw_names(number: int, seed: int = 0) -> list[str]:
 
 
 def exposure_of(loss: float, twins: Sequence[float]) -> float:
-    """Return the exposure in bits of a canary among twins, by their losses."""
-    rank = 1 + sum(twin < loss for twin in twins)
+    """Return the exposure in bits of a canary among twins, by their losses.
+
+    Of twins with the same loss one half counts as likelier: a model that cannot tell names apart
+    has learned none.
+    """
+    rank = 1 + sum(twin < loss for twin in twins) + sum(twin == loss for twin in twins) / 2
     return math.log2(len(twins) + 1) - math.log2(rank)

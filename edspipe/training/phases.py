@@ -1,8 +1,8 @@
 """Phases: pipes that share no parameters are trained one after the other.
 
 Trained together, they would only share the norm that their gradients are clipped by, and memory.
-Each phase is a run of its own, in a folder of its own: the pipes of the phases before it have the
-weights of their chosen models, and those of the phases after it are switched off.
+Each phase is a run of its own, in a folder of its own; the trainable pipes of the other phases are
+switched off meanwhile. At the end each pipe has the weights of its chosen model.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from loguru import logger
 
+from edspipe import atomic
 from edspipe.errors import ConfigError
 from edspipe.pipeline.pipeline import Pipeline
 from edspipe.pipeline.serialization import PIPES
@@ -64,10 +65,10 @@ def train_in_phases(
     finished: list[Finished] = []
     scores: dict[str, dict[str, float]] = {}
     for number, names in enumerate(groups, start=1):
-        later = [name for group in groups[number:] for name in group]
+        others = [name for group in groups if group is not names for name in group]
         folder = output_dir / f"phase-{number}-{'-'.join(names)}"
         logger.info("phase {} of {}: {}", number, len(groups), ", ".join(names))
-        with nlp.select_pipes(disable=[*nlp.disabled, *later]):
+        with nlp.select_pipes(disable=[*nlp.disabled, *others]):
             one = _finished_before(folder) or train_one(
                 _data_of(training_data, names), folder, folder if list_checkpoints(folder) else None
             )
@@ -85,6 +86,12 @@ def train_in_phases(
         sum(one.step for one in finished),
         finished[-1].stopped_by,
     )
+
+
+def remove_phases(output_dir: Path) -> None:
+    """Delete the runs of all phases, for a call that begins anew."""
+    for folder in output_dir.glob("phase-*"):
+        atomic.discard(folder)
 
 
 def _data_of(training_data: Sequence[TrainingData], names: Sequence[str]) -> list[TrainingData]:
@@ -105,6 +112,7 @@ def _finished_before(folder: Path) -> Finished | None:
     facts = read_run(folder)
     if facts.get("status") != "finished":
         return None
+    logger.info("{}: finished before, it is not trained again (overwrite=True would)", folder)
     return Finished(
         folder, folder / facts["evaluated"], {}, facts["last_step"], facts["stopped_by"]
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -17,6 +18,8 @@ from edspipe.errors import ConfigError
 
 GRADIENT_BUCKET = 16 * 1024 * 1024
 """Numbers that are added up in one message, 64 MB in fp32: fewer messages, bounded copies."""
+TIMEOUT = timedelta(hours=6)
+"""How long processes wait for each other: the main one scores while they do."""
 
 
 class Processes:
@@ -33,6 +36,8 @@ class Processes:
 
     def __init__(self, device: str = "auto") -> None:
         self.device = _one_device(device)
+        if self.device.type == "cuda" and self.device.index is not None:
+            torch.cuda.set_device(self.device)  # whose generator a checkpoint keeps
 
     @property
     def is_main(self) -> bool:
@@ -90,7 +95,7 @@ class TorchrunProcesses(Processes):
     def __init__(self, device: str = "auto") -> None:
         from accelerate import PartialState
 
-        self._state = PartialState(cpu=_one_device(device).type == "cpu")
+        self._state = PartialState(cpu=_one_device(device).type == "cpu", timeout=TIMEOUT)
         self.rank = self._state.process_index
         self.world_size = self._state.num_processes
         self.device = self._state.device

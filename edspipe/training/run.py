@@ -36,8 +36,12 @@ from edspipe.training.scheduled_optimizer import ScheduledOptimizer
 from edspipe.training.schedules import Progress
 from edspipe.training.step import Computed, StepComputer
 
+PLANNED = ("max_steps", "max_epochs")
+"""Why a training ends that was not ended by anything else."""
 MAX_IDS = 50
 """Documents that a message names."""
+MAX_NAMES = 3
+"""Weights that a message names."""
 
 
 @dataclass(frozen=True)
@@ -167,8 +171,8 @@ class Run:
     def loop(self) -> None:
         """Take all steps."""
         self._look_at_plan()
-        self._fire("on_start")
         try:
+            self._fire("on_start")
             with Interrupts() as interrupts:
                 while not self.is_last:
                     start = perf_counter()
@@ -181,6 +185,7 @@ class Run:
                     self._look_at_plan()
                     self._fire("on_step")
                     self.records.flush()
+                self._look_at_signals(interrupts)
             self._fire("on_end")
         except BaseException as error:
             for callback in self.callbacks:
@@ -188,6 +193,13 @@ class Run:
             raise
         finally:
             self.batches.close()
+
+    def _look_at_signals(self, interrupts: Interrupts) -> None:
+        """Note a signal that came after the last look, as what follows takes its time too."""
+        (number,) = self.processes.add([float(interrupts.received is not None)])
+        if number:
+            self.interrupted, self.signal = True, interrupts.received
+            self.stopped_by = "interrupted"
 
     def _fire(self, hook: str) -> None:
         for callback in self.callbacks:
@@ -223,12 +235,15 @@ class Run:
         self.processes.add_gradients(self._parameters)
         losses, norm, num_signals = self._finish_gradients(computed, interrupts)
         verdict = self.spikes.judge(norm)
-        if verdict.scale != 1.0:
-            scale(self._parameters, verdict.scale)
+        if verdict.scale not in (0.0, 1.0):
+            clipped = min(norm, self.grad_max_norm or norm)
+            scale(self._parameters, min(1.0, verdict.scale * norm / clipped))
         progress = self.schedule_plan.progress(self.step - 1, self.num_docs_seen)
         self.optimizer.apply(progress)
         if verdict.scale != 0.0:
             self._update()
+        elif self.scaler.is_enabled():
+            self.scaler.update()
         self._count()
         if num_signals:
             self.interrupted, self.signal = True, interrupts.received
@@ -277,13 +292,25 @@ class Run:
         what = "the norm of the gradients" if in_gradients else "the loss"
         ids = [str(doc_id) for task in self.tasks for doc_id in task.doc_ids]
         more = f" and {len(ids) - MAX_IDS} more" if len(ids) > MAX_IDS else ""
-        saved = [str(path) for path in list_checkpoints(self.output_dir)[:1]]
-        good = f"The last good checkpoint is {saved[0]}" if saved else "There is no checkpoint yet"
         return TrainingError(
             f"{what} is {value} at step {self.step}, before its update, which was not done. "
-            f"Documents of the batch: {', '.join(ids[:MAX_IDS])}{more}. {good}. Try a lower "
-            "learning rate, precision='fp32', or leave out a document that causes it"
+            f"Documents of the batch: {', '.join(ids[:MAX_IDS])}{more}. {self._last_good()}. Try a "
+            "lower learning rate, precision='fp32', or leave out a document that causes it"
         )
+
+    def _check_weights(self) -> None:
+        bad = [name for name, p in self.nlp.named_parameters() if not p.isfinite().all()]
+        if bad:
+            more = f" and {len(bad) - MAX_NAMES} more" if len(bad) > MAX_NAMES else ""
+            raise TrainingError(
+                f"weights are not finite after step {self.step} ({', '.join(bad[:MAX_NAMES])}"
+                f"{more}), and no checkpoint is written. {self._last_good()}. Try a lower learning "
+                "rate, or precision='fp32'"
+            )
+
+    def _last_good(self) -> str:
+        saved = [str(path) for path in list_checkpoints(self.output_dir)[:1]]
+        return f"The last good checkpoint is {saved[0]}" if saved else "There is no checkpoint yet"
 
     # ---- records ---------------------------------------------------------------------------
 
@@ -322,8 +349,12 @@ class Run:
         """Write a checkpoint; all processes call it, the main one writes.
 
         Records go out before it, so that none is missing after a kill.
+
+        Raises:
+            TrainingError: A weight is not finite: it would be of no use, and push out one that is.
         """
         self.records.flush()
+        self._check_weights()
         tensors, plain = rng_state()
         everyone = self.processes.gather((tensors, plain))
         if self.processes.is_main:
@@ -337,6 +368,7 @@ class Run:
                 "optimizer": self.optimizer.state_dict(),
                 "spikes": self.spikes.state_dict(),
                 "scaler": self.scaler.state_dict(),
+                "stopped_by": self.stopped_by,
                 "records": self.records.state_dict(),
                 "callbacks": self._callback_states(),
                 "random": [plain for _, plain in everyone],
@@ -371,11 +403,14 @@ class Run:
             set_rng_state(state.random[0], own)
         except CheckpointError as error:
             raise CheckpointError(f"{folder}: training/optimizer.safetensors: {error}") from None
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise CheckpointError(
                 f"{folder}: the checkpoint does not fit this training ({error}). It is resumed "
                 "with the data, batches and callbacks that it was started with"
             ) from None
+        reason = plain.get("stopped_by")
+        if reason not in (None, "interrupted", *PLANNED) and plain["plan"] == self.plan.to_dict():
+            self.stopped_by = reason  # the training was over, and only its end is missing
         if len(plain["random"]) != self.processes.world_size:
             logger.warning(
                 "the checkpoint is of {} processes, and there are {}: gradients are the same, "

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +46,8 @@ class Predictions:
         found: With what a pipeline found.
     """
 
-    gold: list[Doc]
-    found: list[Doc]
+    gold: list[Doc] = field(repr=False)
+    found: list[Doc] = field(repr=False)
 
     def evaluate(self, *, ci: Any = None, max_examples: int = 1000) -> Evaluation:
         """Return scores, errors and confusions; arguments as of `evaluate_spans`."""

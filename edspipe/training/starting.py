@@ -14,6 +14,7 @@ from edspipe.errors import CheckpointError
 from edspipe.pipeline.loading import load_folder
 from edspipe.pipeline.pipeline import Pipeline
 from edspipe.pipeline.torch_component import TorchComponent
+from edspipe.training.checkpoint import find_checkpoint
 from edspipe.training.corpus import Corpus
 from edspipe.training.data import TrainingData
 
@@ -44,6 +45,12 @@ class _Chained:
 
     def __iter__(self) -> Iterator[Any]:
         return chain.from_iterable(self.sources)
+
+
+def saved_pipeline(path: Path) -> Path:
+    """Return the folder of a saved pipeline: the one given, or the latest checkpoint of a run."""
+    is_pipeline = (path / "config.yml").is_file() and (path / "pipes").is_dir()
+    return path if is_pipeline else find_checkpoint(path)
 
 
 def start_from(nlp: Pipeline, path: Path) -> None:

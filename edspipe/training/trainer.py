@@ -9,6 +9,7 @@ The hand-written loop of `train.py` does the same in one screen, without what is
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
@@ -29,7 +30,7 @@ from edspipe.training.evaluation import Metric, read_metrics
 from edspipe.training.finishing import Finished, finish
 from edspipe.training.gradients import GradientSpikes, NoSpikePolicy
 from edspipe.training.loggers.reading import read_loggers
-from edspipe.training.phases import train_in_phases
+from edspipe.training.phases import remove_phases, train_in_phases
 from edspipe.training.processes import Processes, find_processes
 from edspipe.training.randomness import set_seed
 from edspipe.training.records import Records, RunInfo
@@ -43,7 +44,7 @@ from edspipe.training.run_files import (
     versions,
 )
 from edspipe.training.settings import Settings
-from edspipe.training.starting import check_same_data, finish_pipes, start_from
+from edspipe.training.starting import check_same_data, finish_pipes, saved_pipeline, start_from
 from edspipe.training.step import StepComputer
 
 
@@ -86,10 +87,18 @@ def train(
     if not chosen.phases:
         return Trainer(nlp, train_data, val_data, test_data, chosen, config).train()
 
+    if chosen.resume is not None:
+        raise ConfigError("resume: phases go on by themselves where they were; make the same call")
+    if chosen.init_from is not None:
+        start_from(nlp, saved_pipeline(chosen.init_from))
+
     def train_one(data: list[TrainingData], folder: Path, resume: Path | None) -> Finished:
-        own = replace(chosen, output_dir=folder, resume=resume, phases=False)
+        own = replace(chosen, output_dir=folder, resume=resume, phases=False, init_from=None)
+        own = replace(own, overwrite=resume is None)
         return Trainer(nlp, data, val_data, test_data, own, config).train()
 
+    if chosen.overwrite:
+        remove_phases(chosen.output_dir)
     return train_in_phases(nlp, read_all(train_data, "train_data"), chosen.output_dir, train_one)
 
 
@@ -216,17 +225,8 @@ class Trainer:
             self.nlp.from_disk(checkpoint)
             return
         if self.settings.init_from is not None:
-            start_from(self.nlp, self._model(self.settings.init_from))
+            start_from(self.nlp, saved_pipeline(self.settings.init_from))
         finish_pipes(self.nlp, self.training_data, corpora.train)
-
-    @staticmethod
-    def _model(path: Path) -> Path:
-        """Return the saved pipeline: the folder itself, or the latest checkpoint of a run."""
-        return (
-            path
-            if (path / "config.yml").is_file() and (path / "pipes").is_dir()
-            else (find_checkpoint(path))
-        )
 
     # ---- the parts of the run --------------------------------------------------------------
 
@@ -419,7 +419,7 @@ def _read_spikes(value: Any) -> NoSpikePolicy:
     if value is None:
         return NoSpikePolicy()
     if isinstance(value, NoSpikePolicy):
-        return value
+        return deepcopy(value)
     try:
         return GradientSpikes(**({"policy": value} if isinstance(value, str) else value))
     except (TypeError, ValueError) as error:

@@ -96,15 +96,17 @@ def fail_in(nlp: Any, where: str) -> Any:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return forward(batch)
 
+    def before(run: Any) -> None:
+        if run.step == 3 and where == "nan":
+            torch.nn.init.constant_(pipe.classifier.bias, torch.nan)
+
     def after(run: Any) -> None:
         step[0] = run.step
-        if run.step == 2 and where == "nan":
-            torch.nn.init.constant_(pipe.classifier.bias, torch.nan)
         if run.step == 2 and where == "callback":
             raise KeyError("mine")
 
     pipe.preprocess_supervised, pipe.forward = bad_preprocess, bad_forward
-    return Watch(on_step=after)
+    return Watch(before_step=before, on_step=after)
 
 
 @pytest.mark.parametrize("where", ["preprocess", "forward", "memory", "nan", "callback"])

@@ -21,6 +21,8 @@ import edspipe
 from edspipe.training.checkpoint import find_checkpoint
 from tests.training_forks import fork_trainings, write_notes
 
+pytestmark = pytest.mark.slow  # processes that are forked, killed and waited for
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -89,6 +91,10 @@ def test_two_processes_are_resumed_exactly(came_out: Any) -> None:
     assert two["losses"]["later"] == two["losses"]["two"]
     assert len(two["losses"]["two"]) == 4
     assert two["ranks"][0]["later"] == two["ranks"][0]["two"]
+
+
+def test_two_processes_drop_out_different_values(came_out: Any) -> None:
+    assert [rank["seed"] for rank in came_out["two"]["ranks"]] == [42, 43]
 
 
 def test_two_processes_know_the_same_scores(came_out: Any) -> None:

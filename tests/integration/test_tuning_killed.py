@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow  # processes that are forked, killed and waited for
+
 ROOT = Path(__file__).parents[2]
 KILLED = -signal.SIGKILL
 
@@ -49,10 +51,11 @@ def test_a_killed_search_goes_on_to_the_number_of_trials(legs: dict[str, Any]) -
 def test_two_processes_share_a_search(legs: dict[str, Any]) -> None:
     found = legs["shared"]
     assert found["statuses"] == [0, 0]
-    assert found["states"] == {"completed": 6}
+    assert list(found["states"]) == ["completed"]
+    assert found["states"]["completed"] in (6, 7)  # on a busy machine one more was once begun
     assert len(found["trials_of"]) == 2
     assert min(found["trials_of"]) >= 1
-    assert found["num_values"] == 6
+    assert found["num_values"] == found["states"]["completed"]
 
 
 @pytest.mark.slow

@@ -56,6 +56,8 @@ class BestModel(Callback):
         self.best: list[Kept] = []
 
     def on_start(self, run: Run) -> None:
+        if run.first_step == 0:
+            self.best = []
         if self.best:
             kept = self._find_again(run.output_dir) if run.processes.is_main else []
             self.best = [Kept(*one) for one in run.processes.from_main([list(one) for one in kept])]

@@ -44,15 +44,18 @@ class Calibrate(Callback):
             logger.warning("calibrate: needs val_data and a pipe that says how sure it is")
             return False
         docs = corpora[VAL].docs
+        before = {name: pipe.temperature for name, pipe in pipes.items()}
         for pipe in pipes.values():
             pipe.temperature = 1.0
         with confidences(nlp):
             predicted = predict(nlp, docs)
-        for name, pipe in pipes.items():
-            self._calibrate(run, name, pipe, docs, predicted)
-        return True
+        changed = [self._calibrate(run, *item, docs, predicted) for item in pipes.items()]
+        for (name, pipe), is_new in zip(pipes.items(), changed, strict=True):
+            if not is_new:
+                pipe.temperature = before[name]
+        return any(changed)
 
-    def _calibrate(self, run: Run, name: str, pipe: Any, docs: Any, predicted: Any) -> None:
+    def _calibrate(self, run: Run, name: str, pipe: Any, docs: Any, predicted: Any) -> bool:
         labels = set(pipe.labels)
         rows = [
             (value, is_right)
@@ -68,7 +71,7 @@ class Calibrate(Callback):
                 len(rows),
                 self.min_predictions,
             )
-            return
+            return False
         values, right = zip(*rows, strict=True)
         pipe.temperature = fit_temperature(values, right)
         before, after = log_loss(values, right), log_loss(temper(values, pipe.temperature), right)
@@ -79,3 +82,4 @@ class Calibrate(Callback):
         }
         for figure, value in figures.items():
             run.records.log(f"{figure}/{name}", value, step=run.step, split=VAL)
+        return True

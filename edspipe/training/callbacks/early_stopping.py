@@ -41,6 +41,10 @@ class EarlyStopping(Callback):
         self.best: float | None = None
         self.num_without = 0
 
+    def on_start(self, run: Run) -> None:
+        if run.first_step == 0:
+            self.best, self.num_without = None, 0
+
     def on_validation(self, run: Run) -> None:
         record = run.records.latest(self.monitor)
         if record is None or record.step != run.step:

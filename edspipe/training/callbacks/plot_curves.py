@@ -42,4 +42,7 @@ class PlotCurves(Callback):
         if find_spec("matplotlib") is None:
             logger.info("no report is drawn without matplotlib: pip install 'edspipe[plot]'")
         elif (run.output_dir / "metrics.jsonl").is_file():
-            plot_run(run.output_dir)
+            try:
+                plot_run(run.output_dir)
+            except Exception as error:  # a training is worth more than its pictures
+                logger.warning("the report was not written: {}: {}", type(error).__name__, error)

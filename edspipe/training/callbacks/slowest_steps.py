@@ -29,6 +29,10 @@ class SlowestSteps(Callback):
         self.number = number
         self.slowest: list[dict[str, Any]] = []
 
+    def on_start(self, run: Run) -> None:
+        if run.first_step == 0:
+            self.slowest = []
+
     def on_step(self, run: Run) -> None:
         is_first = run.step == run.first_step + 1
         fast = len(self.slowest) == self.number and run.step_s <= self.slowest[-1]["step_s"]

@@ -85,7 +85,7 @@ def test_without_a_loss_the_first_of_equals_stays(tmp_path: Path) -> None:
 def resumed(callback: BestModel, folder: Path, run: FakeRun, state: Any) -> BestModel:
     later = BestModel(callback.monitor, callback.mode, callback.top_k)
     later.load_state_dict(json.loads(json.dumps(state)))
-    run.output_dir = folder
+    run.output_dir, run.first_step = folder, run.step
     later.on_start(run)  # type: ignore[arg-type]
     return later
 
@@ -147,6 +147,14 @@ def test_a_table_that_changed_after_the_training_is_no_other_model(tmp_path: Pat
     (tmp_path / "model-best/manifest.json").unlink()
     atomic.write_manifest(tmp_path / "model-best")
     assert resumed(callback, tmp_path, run, callback.state_dict()).best == callback.best
+
+
+def test_in_a_new_run_nothing_is_best_yet(tmp_path: Path) -> None:
+    """Also where the callback was in another one before."""
+    run, callback = run_in(tmp_path), BestModel()
+    run.validate(callback, micro_f=0.9)
+    callback.on_start(run_in(tmp_path / "new"))  # type: ignore[arg-type]
+    assert callback.best == []
 
 
 def test_losses_are_better_where_they_are_lower() -> None:

@@ -34,7 +34,6 @@ def saves(folder: Path, number: int = 7, **options: Any) -> tuple[list[int], lis
         if step == number:
             run.stop("max_steps")
         callback.on_step(run)  # type: ignore[arg-type]
-    callback.on_end(run)  # type: ignore[arg-type]
     return run.saved, [step_of(path) for path in list_checkpoints(folder)]
 
 
@@ -55,22 +54,7 @@ def test_intervals_and_the_last_ones(
     assert saves(tmp_path, **options) == (saved, left)
 
 
-def test_a_run_that_ends_otherwise_is_saved_at_the_end(tmp_path: Path) -> None:
-    run, callback = Saving(tmp_path), Checkpoint(every=None)
-    for _ in steps_until(run, 2):
-        callback.on_step(run)  # type: ignore[arg-type]
-    callback.on_end(run)  # type: ignore[arg-type]
-    assert run.saved == [2]
-
-
-def test_without_a_step_nothing_is_saved(tmp_path: Path) -> None:
-    run = Saving(tmp_path)
-    run.step = run.first_step = 5
-    Checkpoint().on_end(run)  # type: ignore[arg-type]
-    assert run.saved == []
-
-
-def test_checkpoints_of_later_steps_go(tmp_path: Path) -> None:
+def test_checkpoints_of_later_steps_go(tmp_path: Path, log: list[str]) -> None:
     """They would count as the latest, and be kept in place of those that come."""
     for step in (2, 4, 6):
         checkpoint_path(tmp_path, step).mkdir(parents=True)
@@ -78,6 +62,9 @@ def test_checkpoints_of_later_steps_go(tmp_path: Path) -> None:
     run.step = run.first_step = 4
     Checkpoint(keep=1).on_start(run)  # type: ignore[arg-type]
     assert [step_of(path) for path in list_checkpoints(tmp_path)] == [4, 2]
+    assert log == [
+        f"WARNING {checkpoint_path(tmp_path, 6)}: deleted, as the training goes on before it"
+    ]
 
 
 def test_none_to_keep_is_refused() -> None:

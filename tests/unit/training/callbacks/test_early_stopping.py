@@ -80,6 +80,16 @@ def test_it_goes_on_from_its_state() -> None:
     assert later.monitored() == ["val/micro_f"]
 
 
+def test_a_new_run_begins_to_count_anew() -> None:
+    callback = EarlyStopping(patience=2)
+    for _ in range(2):
+        run = FakeRun()
+        callback.on_start(run)  # type: ignore[arg-type]
+        for value in (0.5, 0.4):
+            run.validate(callback, micro_f=value)
+        assert run.stopped_by is None
+
+
 @pytest.mark.parametrize("options", [{"patience": 0}, {"min_delta": -0.1}])
 def test_what_makes_no_sense_is_refused(options: Any) -> None:
     with pytest.raises(ValueError, match="patience is 1 or more and min_delta 0 or more, got "):
