@@ -26,9 +26,10 @@ from confit import Config
 from confit.errors import ConfitValidationError
 
 from edspipe.cli.modules import import_module
-from edspipe.cli.overrides import apply_override, check_sections, parameters_of, parse_options
+from edspipe.cli.overrides import apply_override, check_sections, parse_options
 from edspipe.config.draft import config_error
 from edspipe.config.files import name_place, parse_value, read_config
+from edspipe.config.paths import parameters_of
 from edspipe.config.schema import build, link, merge
 from edspipe.errors import ConfigError, EdspipeError, did_you_mean
 from edspipe.training.randomness import set_seed

@@ -9,6 +9,7 @@ from typing import Any
 import edspipe.pipeline.loading as loading
 from edspipe.cli.modules import import_module
 from edspipe.data.formats import find_target_format, read_docs, write_docs
+from edspipe.doc.bare import bare_copy
 from edspipe.stream.account import RunReport
 
 WITH_SPANS = ("standoff", "json", "parquet")
@@ -27,6 +28,9 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--overwrite", action="store_true", help="replace the output")
     command.add_argument("--resume", action="store_true", help="go on with a broken-off run")
     command.add_argument("--spans", default="*", help="groups to write: ents, a name, or * for all")
+    command.add_argument(
+        "--keep-annotations", action="store_true", help="those that the input has, too"
+    )
     command.add_argument("--num-cpu-workers", type=int, default=0, metavar="N")
     command.add_argument("--timeout-s", type=float, metavar="S", help="a document's time limit")
     command.add_argument(
@@ -54,6 +58,7 @@ def run(options: argparse.Namespace) -> None:
         overwrite=options.overwrite,
         resume=options.resume,
         spans=options.spans,
+        keep_annotations=options.keep_annotations,
         num_cpu_workers=options.num_cpu_workers,
         timeout_s=options.timeout_s,
         on_error=options.on_error,
@@ -69,6 +74,7 @@ def apply_to_files(
     overwrite: bool = False,
     resume: bool = False,
     spans: str = "*",
+    keep_annotations: bool = False,
     **settings: Any,
 ) -> RunReport:
     """Run a pipeline over notes and write them with what it found.
@@ -80,12 +86,14 @@ def apply_to_files(
         overwrite: Replace the target.
         resume: Go on with a run that was broken off.
         spans: Which spans are written: `"ents"`, the name of a group, or `"*"`.
+        keep_annotations: Give the pipeline, and write, the annotations of the source too.
         **settings: As of `Stream.set_processing`.
 
     Returns:
         What became of the documents.
     """
-    stream = read_docs(source, tokenizer=nlp.tokenizer, span_setter="ents").map_pipeline(nlp)
+    stream = read_docs(source, tokenizer=nlp.tokenizer, span_setter="ents")
+    stream = (stream if keep_annotations else stream.map(bare_copy)).map_pipeline(nlp)
     stream = stream.set_processing(show_progress=True, **settings)
     format = find_target_format(target)
     options: dict[str, Any] = {"overwrite": overwrite, "resume": resume}

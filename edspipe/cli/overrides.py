@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from confit import Config
 from confit.utils.xjson import Reference
 
 from edspipe.config.files import parse_value
-from edspipe.config.registry import registry
+from edspipe.config.paths import follow, known_names
 from edspipe.config.schema import walk
 from edspipe.errors import ConfigError, did_you_mean
 
@@ -34,13 +33,6 @@ def parse_options(args: list[str]) -> list[tuple[str, str]]:
     return options
 
 
-def parameters_of(function: Callable[..., Any]) -> list[str]:
-    """Return the names of the arguments that a config may give."""
-    hidden = ("self", "nlp", "name")
-    names = inspect.signature(function).parameters
-    return [key for key in names if key not in hidden or key == "nlp"]
-
-
 def apply_override(
     config: Config, command: str, key: str, value: str, parameters: Iterable[str]
 ) -> None:
@@ -62,60 +54,20 @@ def apply_override(
         parts = [command, *parts]
     block: Any = config
     for depth, part in enumerate(parts[:-1]):
-        block = _follow(config, block)
-        known = _names(config, block, parts[:depth], command, parameters)
+        block = follow(config, block)
+        known = known_names(block)[0] + (parameters if parts[:depth] == [command] else [])
         if part not in known:
             raise _unknown(key, part, known)
         block = block.setdefault(part, Config()) if isinstance(block, dict) else block[int(part)]
-    block = _follow(config, block)
-    known = _names(config, block, parts[:-1], command, parameters)
-    if parts[-1] not in known and not _takes_any(block):
+    block = follow(config, block)
+    known, takes_any = known_names(block)
+    known += parameters if parts[:-1] == [command] else []
+    if parts[-1] not in known and not takes_any:
         raise _unknown(key, parts[-1], known)
     try:
         block[int(parts[-1]) if isinstance(block, list) else parts[-1]] = parse_value(value)
     except ValueError as error:
         raise ConfigError(f"--{key}: {error}") from None
-
-
-def _follow(config: Config, block: Any) -> Any:
-    """Go where a plain reference points, so that `--train.nlp.lang` changes `nlp.lang`."""
-    while isinstance(block, Reference):
-        target: Any = config
-        for part in block.value.strip().split("."):
-            target = target.get(part) if isinstance(target, dict) else None
-        if target is None:
-            return block
-        block = target
-    return block
-
-
-def _names(
-    config: Config, block: Any, path: list[str], command: str, parameters: list[str]
-) -> list[str]:
-    """The names that exist in a block: what it holds, and what its factory takes."""
-    if isinstance(block, list):
-        return [str(i) for i in range(len(block))]
-    if not isinstance(block, dict):
-        return []
-    names = [str(key) for key in block]
-    if path == [command]:
-        names += parameters
-    for key, value in block.items():
-        if isinstance(key, str) and key.startswith("@") and isinstance(value, str):
-            kind = getattr(registry, key[1:], None)
-            if kind is not None and value in kind:
-                names += parameters_of(kind.get(value))
-    return list(dict.fromkeys(names))
-
-
-def _takes_any(block: Any) -> bool:
-    """Whether the factory of a block takes arguments of any name, e.g. those of an optimizer."""
-    for key, value in block.items() if isinstance(block, dict) else ():
-        kind = getattr(registry, str(key)[1:], None) if str(key).startswith("@") else None
-        if kind is not None and value in kind:
-            parameters = inspect.signature(kind.get(value)).parameters.values()
-            return any(p.kind is p.VAR_KEYWORD for p in parameters)
-    return False
 
 
 def _unknown(key: str, part: str, known: list[str]) -> ConfigError:

@@ -11,6 +11,7 @@ from pathlib import Path
 from edspipe.cli.training_config import has_config, with_config
 from edspipe.errors import ConfigError
 from edspipe.training.finishing import Finished
+from edspipe.training.processes import is_main_process
 from edspipe.training.run_files import CONFIG, RUN
 from edspipe.training.trainer import train
 
@@ -47,14 +48,19 @@ def words_of(options: argparse.Namespace) -> list[str]:
 def run(options: argparse.Namespace) -> int:
     """Train; return 130 or 143 after Ctrl-C or SIGTERM, as a shell expects."""
     finished = train_config(words_of(options), resume=options.resume)
+    if is_main_process():
+        say_end(finished)
+    return 128 + (finished.signal or signal.SIGTERM) if finished.interrupted else 0
+
+
+def say_end(finished: Finished) -> None:
+    """Print how the training ended, and how it goes on."""
     print(f"{finished.stopped_by} at step {finished.step}: {finished.output_dir}", file=sys.stderr)
     if finished.interrupted:
         how = f"edspipe train --resume {finished.output_dir}"
         if not (finished.output_dir / RUN).is_file():  # in phases
             how = "the same command again"
         print(f"Go on with: {how}", file=sys.stderr)
-        return 128 + (finished.signal or signal.SIGTERM)
-    return 0
 
 
 def train_config(words: Sequence[str], resume: str | Path | None = None) -> Finished:

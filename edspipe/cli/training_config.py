@@ -9,7 +9,7 @@ from typing import Any
 from confit import Config
 
 from edspipe.cli.app import Cli
-from edspipe.cli.overrides import parameters_of
+from edspipe.config.paths import parameters_of
 from edspipe.config.registry import registry
 from edspipe.errors import ConfigError
 from edspipe.pipeline.pipeline import Pipeline

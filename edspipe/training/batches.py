@@ -171,10 +171,13 @@ class Batches:
     """The batches of all tasks, one of each a step; knows the step that ends an epoch.
 
     It is one batch ahead of what it hands out, to see whether that is the last one of an epoch (of
-    the first task). A batch across epochs ends the one that it begins in.
+    the first task). A batch across epochs ends the one that it begins in, and all within it.
 
     Args:
         streams: The batches of each task.
+
+    Attributes:
+        epochs_ended: Epochs that the batch handed out last was the last one of.
     """
 
     def __init__(self, streams: Sequence[Stream]) -> None:
@@ -183,7 +186,12 @@ class Batches:
         self._ahead_epoch = 0
         self._state: list[Any] = []
         self.epoch = 0
-        self.ends_epoch = False
+        self.epochs_ended = 0
+
+    @property
+    def ends_epoch(self) -> bool:
+        """Whether the batch that was handed out last was the last of an epoch."""
+        return self.epochs_ended > 0
 
     def __next__(self) -> list[TaskBatch]:
         if self._ahead is None:
@@ -193,7 +201,7 @@ class Batches:
         self._state = self._positions()
         self._read()
         self.epoch = epoch
-        self.ends_epoch = self._ahead_epoch > epoch
+        self.epochs_ended = self._ahead_epoch - epoch
         return batches
 
     def _read(self) -> None:

@@ -20,6 +20,7 @@ from edspipe.pipeline.serialization import PIPES
 from edspipe.training.checkpoint import list_checkpoints
 from edspipe.training.data import TrainingData
 from edspipe.training.finishing import MODEL_LAST, Finished
+from edspipe.training.processes import is_main_process
 from edspipe.training.run_files import RUN, read_run
 
 TrainOne = Callable[[list[TrainingData], Path, Path | None], Finished]
@@ -78,7 +79,8 @@ def train_in_phases(
         _take(nlp, one.model, names)
         for split, values in one.scores.items():
             scores.setdefault(split, {}).update({f"{names[0]}/{k}": v for k, v in values.items()})
-    nlp.to_disk(output_dir / MODEL_LAST)
+    if is_main_process():
+        nlp.to_disk(output_dir / MODEL_LAST)
     return Finished(
         output_dir,
         output_dir / MODEL_LAST,

@@ -158,6 +158,11 @@ def _buckets(parameters: Sequence[torch.nn.Parameter]) -> list[list[torch.nn.Par
     return buckets
 
 
+def is_main_process() -> bool:
+    """Whether this process is alone, or the first of those that `torchrun` started."""
+    return "TORCHELASTIC_RUN_ID" not in os.environ or os.environ.get("RANK", "0") == "0"
+
+
 def find_processes(device: str = "auto") -> Processes:
     """Return the processes that this one belongs to.
 

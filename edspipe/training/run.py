@@ -40,6 +40,8 @@ PLANNED = ("max_steps", "max_epochs")
 """Why a training ends that was not ended by anything else."""
 MAX_IDS = 50
 """Documents that a message names."""
+MAX_OVERFLOWS = 30
+"""Updates in a row that fp16 may leave out: while its scale falls, some are to be expected."""
 MAX_NAMES = 3
 """Weights that a message names."""
 
@@ -83,7 +85,7 @@ class Run:
         output_dir: The folder of the run.
         step: Steps that were taken (in `before_step`: the number of the one that comes).
         epoch: Epochs that ended.
-        ends_epoch: Whether the step was the last one of an epoch.
+        epochs_ended: Epochs that the step was the last one of, mostly 0 or 1.
         first_step: Steps that were taken before this process began.
         num_docs_seen: Documents (of the first training data) that were trained on.
         stopped_by: Why the training ended, or is about to; None so far.
@@ -135,7 +137,7 @@ class Run:
         self.grad_max_norm, self.spikes, self.scaler = grad_max_norm, spikes, scaler
         self.log_every = log_every
         self.step = self.epoch = self.first_step = self.num_docs_seen = 0
-        self.ends_epoch = self.interrupted = False
+        self.epochs_ended, self.interrupted = 0, False
         self.stopped_by: str | None = None
         self.signal: int | None = None
         self.tasks: Sequence[TaskBatch] = ()
@@ -143,6 +145,7 @@ class Run:
         self.facts: dict[str, Any] = {}
         self._parameters = list(nlp.parameters())
         self._pipes = list(computer.components)
+        self._num_overflows = 0
         self._began = perf_counter()
 
     # ---- where it stands -------------------------------------------------------------------
@@ -156,6 +159,11 @@ class Run:
     def num_docs_planned(self) -> int:
         """Documents of all epochs, where these are given."""
         return self.plan.docs_per_epoch * (self.plan.max_epochs or 1)
+
+    @property
+    def ends_epoch(self) -> bool:
+        """Whether the step was the last one of an epoch."""
+        return self.epochs_ended > 0
 
     @property
     def is_last(self) -> bool:
@@ -187,6 +195,7 @@ class Run:
                     self.records.flush()
                 self._look_at_signals(interrupts)
             self._fire("on_end")
+            self.records.flush()
         except BaseException as error:
             for callback in self.callbacks:
                 callback.on_error(self, error)
@@ -272,7 +281,9 @@ class Run:
         added = self.processes.add_tensor(torch.stack([*losses, received]))
         *values, num_signals, found_norm = torch.cat([added, norm.to(added.dtype)[None]]).tolist()
         finite = all(map(math.isfinite, values))
-        if not finite or (not math.isfinite(found_norm) and not self.scaler.is_enabled()):
+        self._num_overflows = 0 if math.isfinite(found_norm) else self._num_overflows + 1
+        allowed = MAX_OVERFLOWS if self.scaler.is_enabled() else 0
+        if not finite or self._num_overflows > allowed:
             raise self._not_finite(sum(values) if not finite else found_norm, finite)
         return dict(zip(self._pipes, values, strict=True)), found_norm, num_signals
 
@@ -285,8 +296,8 @@ class Run:
 
     def _count(self) -> None:
         self.num_docs_seen += len(self.tasks[0].doc_ids)
-        self.ends_epoch = self.batches.ends_epoch
-        self.epoch += self.ends_epoch
+        self.epochs_ended = self.batches.epochs_ended
+        self.epoch += self.epochs_ended
 
     def _not_finite(self, value: float, in_gradients: bool) -> TrainingError:
         what = "the norm of the gradients" if in_gradients else "the loss"

@@ -17,9 +17,13 @@ from edspipe.pipeline.torch_component import TorchComponent
 from edspipe.training.checkpoint import find_checkpoint
 from edspipe.training.corpus import Corpus
 from edspipe.training.data import TrainingData
+from edspipe.training.run_files import plain
+from edspipe.training.settings import Settings
 
 MAX_NAMES = 10
 """Tensors that a message names."""
+_OF_EACH_STEP = ("grad_max_norm", "grad_spikes", "precision", "seed")
+_OF_EACH_BATCH = ("batch_size", "shuffle", "pipe_names", "weight")
 
 
 def finish_pipes(
@@ -145,4 +149,25 @@ def check_same_data(saved: Sequence[Mapping[str, Any]], now: Sequence[Corpus], p
             f"{path}: the training began with other documents, or in another order: {counts[0]} "
             f"then, {counts[1]} now. Give it the same data, or start a new run from its weights "
             "with init_from="
+        )
+
+
+def facts_of(settings: Settings, training_data: Sequence[TrainingData]) -> dict[str, Any]:
+    """Return the settings that every step depends on, as plain data, for a checkpoint."""
+    own = {name: getattr(settings, name) for name in _OF_EACH_STEP}
+    own["optimizer"] = settings.make_optimizer()
+    for number, data in enumerate(training_data):
+        own.update({f"train_data.{number}.{name}": getattr(data, name) for name in _OF_EACH_BATCH})
+    return plain(own)
+
+
+def warn_of_other_settings(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Say which settings are not those that a training began with: it goes on in another way."""
+    changed = [name for name in before if name in now and now[name] != before[name]]
+    if changed:
+        said = ", ".join(f"{name} ({before[name]} before, {now[name]} now)" for name in changed)
+        logger.warning(
+            "settings changed: {}. The steps from here on are not those of a run that was never "
+            "stopped",
+            said,
         )

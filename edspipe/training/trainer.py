@@ -44,7 +44,14 @@ from edspipe.training.run_files import (
     versions,
 )
 from edspipe.training.settings import Settings
-from edspipe.training.starting import check_same_data, finish_pipes, saved_pipeline, start_from
+from edspipe.training.starting import (
+    check_same_data,
+    facts_of,
+    finish_pipes,
+    saved_pipeline,
+    start_from,
+    warn_of_other_settings,
+)
 from edspipe.training.step import StepComputer
 
 
@@ -147,9 +154,8 @@ class Trainer:
             if processes.is_main:
                 config = self._config()
                 files.start(config, self._facts(corpora, processes), corpora.digests())
-                info = RunInfo(str(settings.output_dir), plain(config), run.first_step)
-                run.records.start(info)
-            return self._run(run, files, corpora)
+            info = RunInfo(str(settings.output_dir), plain(self._config()), run.first_step)
+            return self._run(run, files, corpora, info)
         finally:
             processes.close()
 
@@ -261,6 +267,7 @@ class Trainer:
             log_every=settings.log_every,
         )
         run.facts["data"] = [corpus.profile for corpus in corpora.train]
+        run.facts["settings"] = facts_of(settings, self.training_data)
         run.callbacks = in_order(
             settings,
             self.metrics,
@@ -290,8 +297,9 @@ class Trainer:
 
     def _resume(self, run: Run, checkpoint: Path) -> None:
         """Take back where a run stood, and say what becomes of its schedules."""
-        before = run.load_checkpoint(checkpoint)["plan"]
-        now = run.plan.to_dict()
+        saved = run.load_checkpoint(checkpoint)
+        before, now = saved["plan"], run.plan.to_dict()
+        warn_of_other_settings(saved.get("settings", {}), run.facts["settings"])
         logger.info("going on from {} after step {}", checkpoint, run.step)
         if before == now:
             return
@@ -306,16 +314,20 @@ class Trainer:
 
     # ---- the run ---------------------------------------------------------------------------
 
-    def _run(self, run: Run, files: RunFiles, corpora: Corpora) -> Finished:
+    def _run(self, run: Run, files: RunFiles, corpora: Corpora, info: RunInfo) -> Finished:
         """Take the steps, and finish; whatever happens, the loggers are told how it ended."""
         status = "failed"
         try:
+            run.records.start(info)
             run.loop()
             finished = finish(
                 run, files, self.metrics, corpora.others, self.settings.ci, self.settings.progress
             )
             status = "interrupted" if run.interrupted else "finished"
             return finished
+        except Exception as error:
+            status = getattr(error, "run_status", status)  # a callback may say what it is
+            raise
         finally:
             if run.processes.is_main:
                 files.add(status=status, stopped_by=run.stopped_by, last_step=run.step)

@@ -11,6 +11,8 @@ from statistics import fmean, stdev
 class Pruned(Exception):
     """A trial is given up: it is worse than others, or it has no score."""
 
+    run_status = "pruned"
+
 
 @dataclass
 class TrialScores:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter, sleep
@@ -91,8 +92,9 @@ class Search:
         for number in self.study.give_up_dead():
             self.objective.clean(number)
         wanted = self.settings.n_trials
-        num_done = len(self.study.trials("complete", "pruned"))
-        num_running = len(self.study.trials("running"))
+        # One look for all counts: a trial of another process may end between two of them.
+        count = Counter(trial.state.name for trial in self.study.trials())
+        num_done, num_running = count["COMPLETE"] + count["PRUNED"], count["RUNNING"]
         enough = wanted is not None and num_done >= wanted
         full = wanted is not None and num_done + num_running >= wanted
         if self._grid is not None and not self.study.trials("waiting"):

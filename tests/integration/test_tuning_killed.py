@@ -51,11 +51,10 @@ def test_a_killed_search_goes_on_to_the_number_of_trials(legs: dict[str, Any]) -
 def test_two_processes_share_a_search(legs: dict[str, Any]) -> None:
     found = legs["shared"]
     assert found["statuses"] == [0, 0]
-    assert list(found["states"]) == ["completed"]
-    assert found["states"]["completed"] in (6, 7)  # on a busy machine one more was once begun
+    assert found["states"] == {"completed": 6}
     assert len(found["trials_of"]) == 2
     assert min(found["trials_of"]) >= 1
-    assert found["num_values"] == found["states"]["completed"]
+    assert found["num_values"] == 6
 
 
 @pytest.mark.slow

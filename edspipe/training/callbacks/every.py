@@ -37,4 +37,5 @@ class Every:
         """Whether it is due after the step that was taken."""
         if self.unit == "steps":
             return run.step % self.count == 0
-        return run.ends_epoch and run.epoch % self.count == 0
+        before = run.epoch - run.epochs_ended
+        return run.epoch // self.count > before // self.count

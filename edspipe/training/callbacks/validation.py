@@ -51,6 +51,11 @@ class Validation(Callback):
         if self.docs and (self.every.is_due(run) or (run.is_last and not run.interrupted)):
             self.validate(run)
 
+    def on_end(self, run: Run) -> None:
+        """Score the last step, where another callback ended the training after this one's turn."""
+        if self.docs and self._last_step != run.step and not run.interrupted:
+            self.validate(run)
+
     def validate(self, run: Run) -> None:
         """Score the pipeline now; the main process does, and tells the others."""
         figures = run.processes.from_main(self._figures(run) if run.processes.is_main else None)

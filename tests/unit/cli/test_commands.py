@@ -162,6 +162,17 @@ def test_apply_to_jsonl_writes_jsonl(model_dir: Path, tmp_path: Path) -> None:
     assert all(record["entities"] for record in written)
 
 
+@pytest.mark.parametrize(("words", "labels"), [([], 0), (["--keep-annotations"], 1)])
+def test_apply_drops_the_annotations_of_its_input_unless_told_to(
+    model_dir: Path, corpus: Path, tmp_path: Path, words: list[str], labels: int
+) -> None:
+    out = tmp_path / "out"
+    words = [*words, "--model", str(model_dir), "--input", str(corpus), "--output", str(out)]
+    assert main(["apply", *words]) == 0
+    assert (out / "one.ann").read_text().count("SIGN") == labels
+    assert (corpus / "one.ann").read_text().count("SIGN") == 1
+
+
 def test_apply_does_not_replace_what_is_there_unless_told_to(
     model_dir: Path, corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -157,6 +157,16 @@ def test_the_step_that_ends_an_epoch_is_known(nlp: Any, across: bool, last: list
     assert ends == last
 
 
+def test_a_batch_of_several_epochs_ends_them_all(nlp: Any) -> None:
+    """2 documents by 5: the batches begin in epochs 0, 2, 5, 7 and 10."""
+    batches = Batches([streams(nlp, number=2, across=True, batch_size="5 docs")])
+    ended = []
+    for _ in range(4):
+        next(batches)
+        ended.append(batches.epochs_ended)
+    assert ended == [2, 3, 2, 3]
+
+
 def test_one_document_is_an_epoch(nlp: Any) -> None:
     batches = Batches([streams(nlp, number=1)])
     ends = []

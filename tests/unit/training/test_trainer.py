@@ -157,6 +157,23 @@ def test_a_validation_changes_nothing(nlps: Any, finished: Any, tmp_path: Path) 
     assert losses_of(tmp_path / "run") == losses_of(finished.output_dir)
 
 
+def test_the_last_step_is_validated_where_a_callback_ends_the_training(
+    nlps: Any, tmp_path: Path
+) -> None:
+    nlp = nlps()
+
+    def end(run: Any) -> None:
+        if run.step == 2:
+            run.stop("enough")
+
+    docs = unequal_docs(nlp, 3)
+    callbacks = [Watch(on_step=end)]
+    result = train_shortly(nlp, data_of(nlp), tmp_path / "run", docs, callbacks=callbacks)
+    assert (result.step, result.stopped_by) == (2, "enough")
+    assert [record["step"] for record in records_of(tmp_path / "run", "val")] == [2]
+    assert result.best is not None
+
+
 # ---- epochs ----------------------------------------------------------------------------------
 
 

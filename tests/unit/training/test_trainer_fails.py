@@ -23,6 +23,7 @@ from short_runs import (
 
 import edspipe
 from edspipe.errors import ConfigError, DataError, TrainingError
+from edspipe.training import run as run_module
 from edspipe.training.checkpoint import find_checkpoint
 from edspipe.training.data import TrainingData
 from edspipe.training.gradients import GradientSpikes
@@ -179,6 +180,16 @@ def test_a_loss_that_is_not_finite_is_no_matter_of_scaling(nlps: Any, tmp_path: 
             precision="fp16",
             callbacks=[poison(nlp, 2, math.nan)],
         )
+
+
+def test_gradients_that_stay_not_finite_in_fp16_end_the_training(
+    nlps: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_module, "MAX_OVERFLOWS", 2)
+    nlp = nlps()
+    watch = Watch(before_step=lambda run: run.scaler.update(1e38) if run.step > 1 else None)
+    with pytest.raises(TrainingError, match=r"norm of the gradients is (nan|inf) at step 4"):
+        train_shortly(nlp, data_of(nlp), tmp_path / "run", precision="fp16", callbacks=[watch])
 
 
 def test_weights_that_are_not_finite_are_not_saved(nlps: Any, tmp_path: Path) -> None:

@@ -53,6 +53,21 @@ def test_resumed_it_is_as_if_never_stopped(nlps: Any, finished: Any, tmp_path: P
         )
 
 
+def test_other_settings_are_named_in_a_warning(
+    nlps: Any, finished: Any, tmp_path: Path, log: list[str]
+) -> None:
+    train_again(nlps, tmp_path / "same", resume=finished.output_dir)
+    assert not any("settings changed" in message for message in log)
+    first = list_checkpoints(finished.output_dir)[-1]
+    nlp = nlps(labels=None)
+    data = data_of(nlp, 7, sub_batch_size="2 splits", batch_size="3 docs")
+    train_again(nlps, tmp_path / "new", resume=first, lr=1e-4, seed=7, data=data)
+    (message,) = (message for message in log if "settings changed" in message)
+    for part in ("seed (42 before, 7 now)", "2 docs before, 3 docs now", "0.003", "0.0001"):
+        assert part in message
+    assert "precision" not in message
+
+
 def test_in_another_folder_the_old_one_stays_as_it_was(
     nlps: Any, finished: Any, tmp_path: Path
 ) -> None:

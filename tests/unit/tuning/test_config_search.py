@@ -335,6 +335,7 @@ def test_a_bad_training_is_pruned_after_a_validation(
         objective_of(config, tmp_path)({"train.lr": 0.01}, 7, [1], scores)
     run = json.loads((tmp_path / "trials/trial-0007/seed-1/run.json").read_text())
     assert (run["stopped_by"], run["last_step"]) == ("worse than other trials at report 1", 2)
+    assert run["status"] == "pruned"
 
 
 def test_the_last_validation_is_never_pruned(config: dict[str, Any], tmp_path: Path) -> None:

@@ -12,6 +12,10 @@ import optuna
 import pytest
 
 from edspipe.errors import ConfigError, MissingExtraError
+from edspipe.tuning.read_space import read_space
+from edspipe.tuning.search import Search
+from edspipe.tuning.settings import TuneSettings
+from edspipe.tuning.study import Study
 from edspipe.tuning.tuner import Tuned, tune
 
 SPACE = {
@@ -274,3 +278,23 @@ def test_a_space_is_tried_before_the_function_is_called() -> None:
     block = {"value": {"a": 1}, "space": {"b": {"int": [1, 2]}}}
     with pytest.raises(ConfigError, match="net: space of 'x': b: no 'b' in the value"):
         quiet(score_of, {"net": {"choice": {"x": block}}})
+
+
+@pytest.mark.parametrize("num_looks", [1, 2, 3])
+def test_a_trial_that_ends_while_trials_are_counted_is_counted(num_looks: int) -> None:
+    """Of another process: it ends after the nth look at the study."""
+    settings = TuneSettings(n_trials=1)
+    study = Study(settings, "max", {})
+    theirs, looks, look = study.study.ask(), 0, study.trials
+
+    def look_and_end(*states: str) -> list[Any]:
+        nonlocal looks
+        found, looks = look(*states), looks + 1
+        if looks == num_looks:
+            study.study.tell(theirs, 1.0)
+        return found
+
+    study.trials = look_and_end  # type: ignore[method-assign]
+    space = read_space(SPACE)
+    search = Search(lambda *_: None, space, settings, study, [0], lambda _: None)  # type: ignore[arg-type]
+    assert search._look() != "go"

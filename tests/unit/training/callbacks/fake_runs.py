@@ -34,7 +34,7 @@ class FakeRun:
         self.output_dir, self.nlp = output_dir, FakeModel() if nlp is None else nlp
         self.records, self.processes = Records(), Processes("cpu")
         self.step = self.epoch = self.first_step = 0
-        self.ends_epoch = self.interrupted = False
+        self.epochs_ended, self.interrupted = 0, False
         self.stopped_by: str | None = None
         self.step_s = 0.0
         self.tasks: Any = ()
@@ -58,8 +58,8 @@ class FakeRun:
 def steps_until(run: FakeRun, number: int) -> Iterator[int]:
     """Count the steps of a run, epochs of three."""
     for step in range(1, number + 1):
-        run.step, run.ends_epoch = step, step % 3 == 0
-        run.epoch += run.ends_epoch
+        run.step, run.epochs_ended = step, int(step % 3 == 0)
+        run.epoch += run.epochs_ended
         yield step
 
 
