@@ -10,13 +10,14 @@ from typing import Any
 import torch
 from loguru import logger
 
-from edspipe.errors import CheckpointError
+from edspipe.errors import CheckpointError, ConfigError
 from edspipe.pipeline.loading import load_folder
 from edspipe.pipeline.pipeline import Pipeline
 from edspipe.pipeline.torch_component import TorchComponent
 from edspipe.training.checkpoint import find_checkpoint
 from edspipe.training.corpus import Corpus
 from edspipe.training.data import TrainingData
+from edspipe.training.optimizer import OptimizerRecipe
 from edspipe.training.run_files import plain
 from edspipe.training.settings import Settings
 
@@ -155,10 +156,18 @@ def check_same_data(saved: Sequence[Mapping[str, Any]], now: Sequence[Corpus], p
 def facts_of(settings: Settings, training_data: Sequence[TrainingData]) -> dict[str, Any]:
     """Return the settings that every step depends on, as plain data, for a checkpoint."""
     own = {name: getattr(settings, name) for name in _OF_EACH_STEP}
-    own["optimizer"] = settings.make_optimizer()
+    own["optimizer"] = _said(settings.make_optimizer())
     for number, data in enumerate(training_data):
         own.update({f"train_data.{number}.{name}": getattr(data, name) for name in _OF_EACH_BATCH})
     return plain(own)
+
+
+def _said(optimizer: OptimizerRecipe) -> Any:
+    """Return the config of an optimizer, or what it prints where a schedule is not registered."""
+    try:
+        return plain(optimizer)
+    except ConfigError:
+        return str(optimizer)
 
 
 def warn_of_other_settings(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:

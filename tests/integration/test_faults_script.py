@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow  # runs a script that measures
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

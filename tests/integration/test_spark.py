@@ -226,6 +226,7 @@ def test_iteration_goes_on_where_it_stopped(taken: int, session: Any) -> None:
     assert second.report == here.report
 
 
+@pytest.mark.slow
 def test_rules_find_the_same(notes: Any) -> None:
     nlp = edspipe.blank("eds")
     nlp.add_pipe(eds.sentences())
@@ -268,6 +269,7 @@ def test_what_is_not_a_frame_becomes_one(session: Any) -> None:
     assert rows(to_spark([*records], session)) == records
 
 
+@pytest.mark.slow
 def test_a_stream_on_workers_of_ours_ends_in_a_frame_too(notes: Any) -> None:
     stream = from_spark(notes).map(with_length).set_processing(backend="simple")
     assert rows(to_spark(stream)) == list(stream)
@@ -315,6 +317,7 @@ def test_entities_cross_in_both_directions(session: Any) -> None:
     assert rows(again) == rows(frame)
 
 
+@pytest.mark.slow
 def test_all_that_brat_knows_crosses_in_both_directions(session: Any, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("Pas de fièvre, toux sèche.", encoding="utf-8")
     (tmp_path / "a.ann").write_text(BRAT, encoding="utf-8")
@@ -333,6 +336,7 @@ def edspipe_span(doc: Any, start: int, end: int, label: str) -> Any:
     return span
 
 
+@pytest.mark.slow
 def test_values_of_all_types_cross(session: Any) -> None:
     noon = datetime.datetime(2020, 1, 1, 12, tzinfo=datetime.UTC)
     ddl = (
@@ -404,6 +408,7 @@ def test_a_record_that_does_not_fit_is_left_out_alone(notes: Any) -> None:
     assert (run.report.done, run.report.skipped) == (NUM_NOTES - 1, 1)
 
 
+@pytest.mark.slow
 def test_what_is_no_record_is_refused(notes: Any) -> None:
     stream = from_spark(notes).map(number_of)
     with pytest.raises(PipeError, match=r"to_spark writes records \(dicts\), got a int"):
@@ -422,6 +427,7 @@ def test_an_error_names_stage_and_document_and_quotes_nothing(notes: Any) -> Non
     assert caught.value.__cause__ is None
 
 
+@pytest.mark.slow
 def test_an_error_of_ours_stays_what_it_is(notes: Any) -> None:
     with pytest.raises(DataError, match="n17: no such note") as caught:
         to_spark(from_spark(notes).map(refuse_17))
@@ -442,6 +448,7 @@ def test_a_worker_that_dies_each_time_is_an_error(notes: Any) -> None:
         to_spark(from_spark(notes).map(die), schema="note_id string")
 
 
+@pytest.mark.slow
 def test_what_goes_wrong_in_our_code_is_told_with_its_place(notes: Any) -> None:
     def unready() -> None:
         raise KeyError(SECRET)
@@ -467,6 +474,7 @@ def test_what_cannot_travel_is_named(notes: Any) -> None:
         to_spark(from_spark(notes).map(look_up))
 
 
+@pytest.mark.slow
 def test_a_frame_that_changes_is_noticed(notes: Any) -> None:
     stream = from_spark(notes)
     stream.source.fragments.counts = [ROWS, ROWS, ROWS + 1, ROWS]
@@ -516,6 +524,7 @@ def test_tensors_for_a_device_are_refused(notes: Any, tiny_nlp: edspipe.Pipeline
         to_spark(stream)
 
 
+@pytest.mark.slow
 def test_settings_without_a_meaning_are_told(notes: Any, log: list[str]) -> None:
     to_spark(from_spark(notes).set_processing(num_cpu_workers=2, timeout_s=3, backend="spark"))
     assert "WARNING on Spark these settings mean nothing: num_cpu_workers, timeout_s" in log
@@ -558,6 +567,7 @@ def test_books_that_do_not_balance_are_refused(read: int, done: int, expected: i
         _balance([{**part, "counts": {}, "seconds": {}}], expected)
 
 
+@pytest.mark.slow
 def test_quarantined_documents_come_back(notes: Any, tmp_path: Path) -> None:
     path = tmp_path / "left.jsonl"
     stream = from_spark(notes).map(fail_on_17).set_processing(on_error=f"quarantine:{path}")
@@ -571,6 +581,7 @@ def test_quarantined_documents_come_back(notes: Any, tmp_path: Path) -> None:
     assert [record["note_id"] for record in repaired] == ["n17"]
 
 
+@pytest.mark.slow
 def test_left_out_documents_are_counted(notes: Any) -> None:
     stream = from_spark(notes).map(fail_on_17).set_processing(on_error="skip")
     with on_spark(stream) as there:
@@ -600,6 +611,7 @@ def test_a_task_that_is_tried_again_gives_each_document_once(ending: str, notes:
     assert run.report.done == NUM_NOTES
 
 
+@pytest.mark.slow
 def test_a_store_holds_records_and_books_in_files(notes: Any, tmp_path: Path) -> None:
     store = str(tmp_path / "store")
     stream = from_spark(notes).map(with_length)
@@ -682,6 +694,7 @@ def test_the_daemon_loads_what_is_there(capsys: pytest.CaptureFixture[str]) -> N
 # Sessions
 
 
+@pytest.mark.slow
 def test_a_session_that_was_handed_in_stays_as_it_was(session: Any, notes: Any) -> None:
     before = dict(session.sparkContext.getConf().getAll()), environment()
     to_spark(from_spark(notes), session)

@@ -100,6 +100,7 @@ def test_overrides_reach_the_saved_config(runs):
     assert config["nlp"]["components"]["ner"]["embedding"]["embedding"]["window"] == 64
 
 
+@pytest.mark.slow
 def test_an_unknown_override_names_the_nearest(corpus, encoder_dir, tmp_path):
     process = start(corpus, encoder_dir, tmp_path, "--nlp.components.ner.windw=3")
     _, stderr = process.communicate(timeout=60)

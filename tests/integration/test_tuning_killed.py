@@ -12,8 +12,6 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.slow  # processes that are forked, killed and waited for
-
 ROOT = Path(__file__).parents[2]
 KILLED = -signal.SIGKILL
 

@@ -55,7 +55,7 @@ def standoff_of(target: Path, version: int, **options: Any) -> None:
 WRITERS = {"notes.jsonl": json_of, "notes.json": json_of, "notes": standoff_of}
 slow = pytest.mark.slow
 every_writer = pytest.mark.parametrize(
-    "name", ["notes.jsonl", pytest.param("notes.json", marks=slow), "notes"]
+    "name", ["notes", *(pytest.param(name, marks=slow) for name in ("notes.jsonl", "notes.json"))]
 )
 commits = pytest.mark.parametrize(
     "commit_always",

@@ -206,7 +206,7 @@ def are_gone(pids: list[int], within_s: float) -> bool:
     [
         ("fork", signal.SIGKILL),
         ("forkserver", signal.SIGKILL),
-        ("forkserver", signal.SIGTERM),
+        slow("forkserver", signal.SIGTERM),
         slow("fork", signal.SIGTERM),
         slow("fork", signal.SIGHUP),
         slow("forkserver", signal.SIGHUP),
@@ -229,6 +229,7 @@ def test_nothing_outlives_a_main_process_that_is_killed(tmp_path, method, number
 
 
 @pytest.mark.parametrize("method", METHODS)
+@pytest.mark.slow
 def test_a_worker_that_is_stuck_in_c_does_not_outlive_main_either(tmp_path, method):
     script = start_script(tmp_path, method, op="stuck")
     script.stdout.readline()
@@ -239,6 +240,7 @@ def test_a_worker_that_is_stuck_in_c_does_not_outlive_main_either(tmp_path, meth
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_whole_group_that_is_terminated_leaves_nothing(tmp_path):
     script = start_script(tmp_path, "forkserver")
     for _ in range(2):
@@ -272,7 +274,7 @@ def test_ctrl_c_ends_everything_with_one_traceback(tmp_path, method, prefetch):
     ("method", "ending", "prefetch"),
     [
         ("fork", "error", 2),
-        ("forkserver", "exit", 0),
+        slow("forkserver", "exit", 0),
         ("forkserver", "exit", 2),
         slow("fork", "exit", 0),
         slow("forkserver", "error", 0),

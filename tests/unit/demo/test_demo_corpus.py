@@ -225,6 +225,7 @@ def write_small_demo(out: Path) -> None:
     write_encoder(out / "encoder", texts, vocab_size=900, hidden_size=8, intermediate_size=8)
 
 
+@pytest.mark.slow
 def test_files_do_not_depend_on_the_hash_seed(tmp_path):
     own_seed = os.environ.get("PYTHONHASHSEED")
     environment = {**os.environ, "PYTHONHASHSEED": "2" if own_seed == "1" else "1"}
