@@ -52,6 +52,7 @@ if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
 from edspipe.data.frames.spark import from_spark, run_spark, to_spark
 
 pytestmark = [
+    pytest.mark.spark,
     pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas"),
     pytest.mark.timeout(300),
 ]
