@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from confit.errors import ConfitValidationError
+
 from edspipe.config.schema import build, link
 from edspipe.config.serialize import Config
 from edspipe.errors import ConfigError, refuse_unknown
@@ -141,7 +143,7 @@ class Settings:
         """
         found = self.optimizer
         if found is None:
-            return adamw(lr=DEFAULT_LR if self.lr is None else self.lr)
+            return _adamw(DEFAULT_LR if self.lr is None else self.lr)
         if isinstance(found, Mapping):
             found = build(link(Config({"optimizer": Config(found)})))["optimizer"]
         if not isinstance(found, OptimizerRecipe):
@@ -156,6 +158,13 @@ class Settings:
         if self.evaluate_every is not None:
             return self.evaluate_every
         return "1 epoch" if self.max_epochs is not None else f"{STEPS_BETWEEN_VALIDATIONS} steps"
+
+
+def _adamw(lr: Any) -> OptimizerRecipe:
+    try:
+        return adamw(lr=lr)
+    except ConfitValidationError:
+        raise ConfigError(f"lr: expected a number or a schedule, got {lr!r}") from None
 
 
 def _is_whole(value: Any) -> bool:

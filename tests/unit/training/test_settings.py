@@ -66,3 +66,8 @@ def test_a_recipe_is_written_out_and_gives_way_to_what_is_set() -> None:
 )
 def test_validations_have_an_interval(given: Any, expected: Any) -> None:
     assert of(**given).interval == expected
+
+
+def test_a_learning_rate_that_is_no_number_is_refused() -> None:
+    with pytest.raises(ConfigError, match="lr: expected a number or a schedule, got 'abc'"):
+        of(lr="abc").make_optimizer()
