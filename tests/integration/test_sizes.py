@@ -28,9 +28,9 @@ def test_time_is_linear_in_the_length(tiny_nlp, shape):
     def seconds(size: int) -> float:
         best = float("inf")
         for _ in range(2):
-            start = time.perf_counter()
+            start = time.process_time()
             tiny_nlp(SHAPES[shape](size))
-            best = min(best, time.perf_counter() - start)
+            best = min(best, time.process_time() - start)
         return best
 
     seconds(1000)
@@ -40,7 +40,7 @@ def test_time_is_linear_in_the_length(tiny_nlp, shape):
 @pytest.mark.slow
 @pytest.mark.parametrize("shape", sorted(SHAPES))
 def test_a_million_characters_tokenize_in_seconds(tiny_nlp, shape):
-    start = time.perf_counter()
+    start = time.process_time()
     assert tiny_nlp.make_doc(SHAPES[shape](1_000_000)).text == SHAPES[shape](1_000_000)
-    assert time.perf_counter() - start <= LIMIT_S
+    assert time.process_time() - start <= LIMIT_S
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 < 3e9

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import pytest
@@ -120,10 +120,10 @@ def test_references_that_multiply_are_refused_at_once(
 ) -> None:
     lines = [line.format(i=i, j=i - 1, k=i + 1) for i in range(1, num_lines)]
     text = "\n".join(["x0: aaaaaaaaaa", *lines, f"x{num_lines}: bbbbbbbbbb"])
-    start = perf_counter()
+    start = process_time()
     with pytest.raises(ConfigError, match=message):
         link(parse_yaml(text))
-    assert perf_counter() - start < 1
+    assert process_time() - start < 1
 
 
 def test_long_paths_that_nest_are_refused() -> None:

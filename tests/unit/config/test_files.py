@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import pytest
@@ -113,10 +113,10 @@ def test_yaml_is_refused_alike_without_the_parser_in_c(monkeypatch: pytest.Monke
 def test_aliases_that_multiply_are_refused_at_once() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 12)]
-    start = perf_counter()
+    start = process_time()
     with pytest.raises(ConfigError, match=r":\d+: more than 50000 values once aliases are"):
         parse_yaml("\n".join(lines))
-    assert perf_counter() - start < 1
+    assert process_time() - start < 1
 
 
 def test_json_is_read_with_tabs_and_references() -> None:

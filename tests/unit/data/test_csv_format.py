@@ -216,9 +216,9 @@ def test_any_bytes_are_cut_without_an_error_wherever_blocks_end(data, block_byte
 def test_time_grows_with_the_length_of_a_cell_only(cell):
     def seconds(times: int) -> float:
         data = b'\na,"' + cell * times + b'",b\n'
-        start = time.perf_counter()
+        start = time.process_time()
         assert len(rows_of(data, Dialect(max_cell_bytes=1 << 30))[0]) == 3
-        return time.perf_counter() - start
+        return time.process_time() - start
 
     seconds(100)
     assert seconds(20_000) < 150 * max(seconds(1000), 0.001)

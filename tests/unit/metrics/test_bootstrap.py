@@ -189,9 +189,9 @@ def test_a_thousand_resamples_of_a_thousand_documents_are_quick() -> None:
     table = make_table(random_counts(0, 1000, 22))
     seconds = []
     for _ in range(3):  # the machine may be busy for a moment
-        begin = time.perf_counter()
+        begin = time.process_time()
         report = make_report(table, "micro", Bootstrap())
-        seconds.append(time.perf_counter() - begin)
+        seconds.append(time.process_time() - begin)
     assert min(seconds) < 0.5  # about 0.03 on a quiet machine
     assert len(report["ci"]) == 24
 

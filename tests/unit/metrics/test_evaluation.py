@@ -213,9 +213,9 @@ def test_ten_thousand_spans_are_quick() -> None:
 
     layout = [[(rng.randrange(96), rng.randrange(22)) for _ in range(10)] for _ in range(1000)]
     gold, found = corpus(1), corpus(2)
-    begin = time.perf_counter()
+    begin = time.process_time()
     evaluation = evaluate_spans(gold, found, "test")
-    seconds = time.perf_counter() - begin
+    seconds = time.process_time() - begin
     assert evaluation.scores["micro"]["support"] > 9900
     assert min(evaluation.errors["counts"].values()) > 30
     assert seconds < 2  # about 0.2 on a quiet machine
