@@ -23,6 +23,7 @@ _ENCODERS: dict[type, Encode] = {}
 _SHARED: set[type] = set()
 _DESCRIBERS: dict[type, Callable[[Any], str | None]] = {}
 _WORD_COUNTERS: dict[type, Callable[[Any], int]] = {}
+_ATTRIBUTES: dict[type, Callable[[Any, str], Any]] = {}
 _IDENTITIES: dict[type, Callable[[Any], Identity]] = {}
 _PLAIN: dict[type, Callable[[Any], Any]] = {}
 _RELEASES: list[Callable[[Iterable[Any]], None]] = []
@@ -109,6 +110,20 @@ def release_memory(shared: Iterable[Any] = ()) -> None:
 def register_word_counter(type_: type, count: Callable[[Any], int]) -> None:
     """Say how many words an object has, for batches by words."""
     _WORD_COUNTERS[type_] = count
+
+
+def register_attributes(type_: type, read: Callable[[Any, str], Any]) -> None:
+    """Say how to get an attribute of an object by its name; None where it has none of that name."""
+    _ATTRIBUTES[type_] = read
+
+
+def attribute_of(value: Any, name: str) -> Any:
+    """Return an attribute of a document: of a Doc `doc._.<name>`, of a dict the value under a key;
+    None for what has none."""
+    if isinstance(value, dict):
+        return value.get(name)
+    read = _ATTRIBUTES.get(type(value))
+    return None if read is None else read(value, name)
 
 
 def id_of(value: Any) -> str | None:

@@ -27,6 +27,7 @@ from edspipe.stream.executors.spark.executor import SparkExecutor
 from edspipe.stream.ops.batchify import Batchify
 from edspipe.stream.ops.filter import Filter
 from edspipe.stream.ops.flatten import Flatten
+from edspipe.stream.ops.keep_share import KeepShare, KeepSide
 from edspipe.stream.ops.map import Map
 from edspipe.stream.ops.map_batches import MapBatches
 from edspipe.stream.ops.map_gpu import DeviceStep, Prepare
@@ -36,6 +37,7 @@ from edspipe.stream.ops.shuffle import Shuffle
 from edspipe.stream.ops.take import Take
 from edspipe.stream.quarantine import read_quarantine
 from edspipe.stream.settings import Settings
+from edspipe.stream.shares import GroupBy, bounds, check_missing
 from edspipe.stream.source import IterableSource, MixSource, OnlySource, Source
 
 
@@ -119,6 +121,59 @@ class Stream:
         """Keep the first items: of the stream after `loop()`, of each epoch before it."""
         return self.with_op(Take(number, per_epoch=not self.looping))
 
+    def sample(self, fraction: float, *, seed: int = 0) -> Stream:
+        """Keep a part of the items: about this fraction, always the same ones.
+
+        Whether a document stays depends on its id and the seed alone; without an id on its text,
+        without a text on its index in the source. A larger fraction keeps those of a smaller one.
+
+        Raises:
+            ValueError: The fraction is not from 0 to 1.
+        """
+        if not 0 <= fraction <= 1:
+            raise ValueError(f"fraction is a number from 0 to 1, got {fraction:g}")
+        return self.with_op(KeepShare("sample", seed, 0.0, fraction))
+
+    def train_dev_test_split(
+        self,
+        ratios: Sequence[float] = (0.8, 0.1, 0.1),
+        *,
+        group_by: GroupBy = "patient_id",
+        seed: int = 0,
+        missing: str = "error",
+    ) -> tuple[Stream, Stream, Stream]:
+        """Return three streams that part the items, by a hash of their groups; nothing is read.
+
+        `edspipe.train_dev_test_split` puts the same documents on the same sides. It reads them all,
+        and so can also balance labels, count, and keep the split in a file.
+
+        Args:
+            ratios: Of train, dev and test; they add up to 1.
+            group_by: An attribute `doc._.<name>` (of a dict: its key), a function of the document,
+                or None to part documents one by one. A group is never on two sides.
+            seed: Another seed, another split.
+            missing: What becomes of a document without a group: `"error"`, or `"own"` to make it a
+                group of its own.
+
+        Raises:
+            ValueError: The ratios do not add up to 1.
+            TypeError: The source is a generator, which can be read only once.
+        """
+        check_missing(missing)
+        train, dev, test = bounds(ratios)
+        try:
+            self.source.check_repeatable()
+        except TypeError:
+            raise TypeError(
+                "each side of a split reads the source anew, and a generator can be read only "
+                "once: pass a list, or a function that returns a fresh generator"
+            ) from None
+        return (
+            self.with_op(KeepSide(train, seed, group_by, missing)),
+            self.with_op(KeepSide(dev, seed, group_by, missing)),
+            self.with_op(KeepSide(test, seed, group_by, missing)),
+        )
+
     def shuffle(self, size: int | str = "dataset", *, seed: int | None = None) -> Stream:
         """Shuffle each epoch.
 
@@ -158,10 +213,15 @@ class Stream:
         *,
         batch_size: int | str | None = None,
         batch_by: BatchBy | None = None,
+        embedding: str | None = None,
     ) -> Stream:
-        """Run a pipeline over texts or Docs; which pipes run is fixed now."""
+        """Run a pipeline over texts or Docs; which pipes run is fixed now.
+
+        With `embedding`, the place of one (`nlp.find_embedding`), items become pairs of a Doc and
+        the vectors of its words.
+        """
         size = None if batch_size is None else BatchSize(batch_size, batch_by)
-        return self.with_op(MapPipeline(nlp, nlp.active_names, size))
+        return self.with_op(MapPipeline(nlp, nlp.active_names, size, embedding=embedding))
 
     def map_gpu(
         self,

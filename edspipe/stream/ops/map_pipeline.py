@@ -18,7 +18,7 @@ class PipelineLike(Protocol):
     """What this op needs of a pipeline."""
 
     def process_batch(
-        self, values: list[Any], *, names: Sequence[str], precision: str
+        self, values: list[Any], *, names: Sequence[str], precision: str, embedding: str | None
     ) -> list[Any]:
         """Run the named pipes over texts or documents."""
 
@@ -43,6 +43,7 @@ class MapPipeline(BatchOp):
         names: The pipes to run, fixed when the stream is described.
         size: The batch of models; None takes the stream's setting.
         part: Where this part of a pipeline runs; None for a whole pipeline.
+        embedding: The place of an embedding whose vectors come with the documents, as pairs.
     """
 
     def __init__(
@@ -51,11 +52,13 @@ class MapPipeline(BatchOp):
         names: Sequence[str],
         size: BatchSize | None,
         part: str | None = None,
+        embedding: str | None = None,
     ) -> None:
         self.nlp = nlp
         self.names = tuple(names)
         self.size = size
         self.part = part
+        self.embedding = embedding
         self.on_device = part == ON_DEVICE
         self.stage = "pipeline"
 
@@ -70,7 +73,10 @@ class MapPipeline(BatchOp):
             if parts[-1][0] != where:
                 parts.append((where, []))
             parts[-1][1].append(name)
+        if self.embedding is not None and parts[-1][0] != ON_DEVICE:
+            parts.append((ON_DEVICE, []))
         ops = [MapPipeline(self.nlp, names, self.size, where) for where, names in parts]
+        ops[-1].embedding = self.embedding
         for op in ops:
             op.place = self.place
         return ops
@@ -94,6 +100,7 @@ class MapPipeline(BatchOp):
             [item.value for item in batch],
             names=self.names,
             precision=run.settings.precision,
+            embedding=self.embedding,
         )
         return [item._replace(value=doc) for item, doc in zip(batch, docs, strict=True)]
 
