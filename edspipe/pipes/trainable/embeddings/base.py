@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, overload
 
+import numpy as np
+import torch
 from spacy.tokens import Doc, Span
 
-from edspipe.pipeline.torch_component import Features, TorchComponent
+from edspipe.pipeline.batch_cache import cache_scope
+from edspipe.pipeline.torch_component import Features, TorchComponent, evaluating, to_device
+
+EMBED_WORDS, EMBED_DOCS = 4096, 64
+"""Words and Docs that `embed` computes at once: some 100 MB for a small encoder."""
 
 
 class WordEmbedding(TorchComponent):
@@ -43,6 +49,65 @@ class WordEmbedding(TorchComponent):
             contexts: Spans that are read apart; None reads the whole Doc as one context.
             prompts: A text a context that is read before it (a question, the name of a label).
         """
+
+    @overload
+    def embed(self, docs: Doc) -> np.ndarray: ...
+
+    @overload
+    def embed(self, docs: Iterable[Doc]) -> list[np.ndarray]: ...
+
+    def embed(self, docs: Doc | Iterable[Doc]) -> np.ndarray | list[np.ndarray]:
+        """Return the vectors of the words of one Doc, or of each of several.
+
+        They are computed in evaluation mode, in full precision, without gradients, a bounded
+        number of words at once. `eds.transformer(model=...).embed(doc)` works too, without a
+        pipeline.
+
+        Args:
+            docs: A Doc, or several.
+
+        Returns:
+            float32, *Shape* `(words, output_size)`; for several Docs a list of such arrays.
+
+        Raises:
+            TypeError: Something else than a Doc came, e.g. a text.
+        """
+        if isinstance(docs, Doc):
+            return self.embed([docs])[0]
+        found: list[np.ndarray] = []
+        with evaluating(self), torch.inference_mode():
+            for batch in _bounded(docs):
+                with cache_scope():
+                    found.extend(self.embed_batch(batch))
+        return found
+
+    def embed_batch(self, docs: Sequence[Doc]) -> list[np.ndarray]:
+        """As `embed`, of a few Docs at once, in the modes that are set."""
+        if not docs:
+            return []
+        inputs = [self.preprocess(doc) for doc in docs]
+        results = self(to_device(self.collate(inputs), self.device))
+        words = results["embeddings"].detach().float().cpu().numpy()
+        ends = np.cumsum(context_sizes(results))
+        return [part.copy() for part in np.split(words, ends[:-1])]
+
+
+def _bounded(docs: Iterable[Doc]) -> Iterator[list[Doc]]:
+    """Group Docs, up to some number of words."""
+    batch: list[Doc] = []
+    num_words = 0
+    for doc in docs:
+        if not isinstance(doc, Doc):
+            raise TypeError(
+                f"embed takes Docs, got {type(doc).__name__}; nlp.make_doc(text) makes one"
+            )
+        if batch and (num_words + len(doc) > EMBED_WORDS or len(batch) == EMBED_DOCS):
+            yield batch
+            batch, num_words = [], 0
+        batch.append(doc)
+        num_words += len(doc)
+    if batch:
+        yield batch
 
 
 def context_sizes(below: dict[str, Any]) -> tuple[int, ...]:
