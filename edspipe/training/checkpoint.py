@@ -5,6 +5,7 @@
       training/state.json               step, schedules, callbacks, positions in the data, ...
       training/optimizer.safetensors    by the names of the parameters
       training/random-<rank>.safetensors
+      training/carried.safetensors      what steps leave for the next, where a pipe has any
       manifest.json                     size and SHA-256 of every file
 
 Each is written beside its place and renamed, so that a kill leaves the one before whole.
@@ -15,7 +16,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ PARTS = (
 )
 """What the plain part holds."""
 _TRAINING = "training"
+_CARRIED = "carried.safetensors"
 _NAME = re.compile(r"step-(\d+)")
 
 
@@ -49,11 +51,13 @@ class TrainingState:
         plain: Plain data.
         optimizer: Tensors of the optimizer, by `<parameter>/<key>`.
         random: Tensors of the generators, of each process.
+        carried: What a step left for the next, by `<pipe>/<key>`.
     """
 
     plain: dict[str, Any]
     optimizer: Mapping[str, torch.Tensor]
     random: Sequence[Mapping[str, torch.Tensor]]
+    carried: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
 
 def checkpoint_path(run_dir: Path, step: int) -> Path:
@@ -84,6 +88,8 @@ def save_checkpoint(folder: Path, nlp: Pipeline, state: TrainingState) -> None:
         save_tensors(inner / "optimizer.safetensors", state.optimizer)
         for rank, tensors in enumerate(state.random):
             save_tensors(inner / f"random-{rank}.safetensors", tensors)
+        if state.carried:
+            save_tensors(inner / _CARRIED, state.carried)
         atomic.write_json(inner / "state.json", _say_floats({"format": FORMAT, **state.plain}))
 
 
@@ -106,6 +112,7 @@ def read_state(folder: Path, rank: int = 0) -> TrainingState:
         plain,
         read_tensors(inner / "optimizer.safetensors"),
         [_read_random(own if own.exists() else first)],
+        read_tensors(inner / _CARRIED) if (inner / _CARRIED).exists() else {},
     )
 
 

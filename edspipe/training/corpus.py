@@ -9,12 +9,15 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
+import numpy as np
 from loguru import logger
 from spacy.tokens import Doc
 
+from edspipe.config.schema import walk
 from edspipe.doc.span_access import get_spans
+from edspipe.doc.token_tags import get_word_tags
 from edspipe.errors import DataError
-from edspipe.stream.hooks import sha256_of
+from edspipe.stream.hooks import count_words, sha256_of
 from edspipe.stream.stream import Stream
 from edspipe.training.data import TrainingData
 from edspipe.training.records import TRAIN
@@ -38,18 +41,24 @@ class Corpus:
     digests: list[tuple[Any, str]] = field(repr=False)
 
 
-def read_corpus(data: TrainingData, getters: Mapping[str, SpanGetter], role: str) -> Corpus:
+def read_corpus(
+    data: TrainingData,
+    getters: Mapping[str, SpanGetter],
+    role: str,
+    attributes: Collection[str] = (),
+) -> Corpus:
     """Read the documents once.
 
     Args:
         data: What to read.
         getters: Where gold spans are, by pipe, to count their labels.
         role: `"train"`, `"val"` or `"test"`, for messages.
+        attributes: Attributes of tokens with gold tags, which are counted as labels too.
 
     Raises:
         DataError: There are none, or all to train on are empty.
     """
-    profile = _Profile(getters)
+    profile = _Profile(getters, attributes)
     kept: list[Doc] = []
     stream = data.documents()
     for doc in stream:
@@ -70,21 +79,27 @@ def read_corpus(data: TrainingData, getters: Mapping[str, SpanGetter], role: str
 class _Profile:
     """Counts documents as they pass."""
 
-    def __init__(self, getters: Mapping[str, SpanGetter]) -> None:
+    def __init__(self, getters: Mapping[str, SpanGetter], attributes: Collection[str] = ()) -> None:
         all_getters = list(getters.values())  # pipes that learn from the same spans count them once
         self.getters = [g for i, g in enumerate(all_getters) if g not in all_getters[:i]]
+        self.attributes = sorted(set(attributes))
         self.lengths: list[int] = []
         self.labels: Counter[str] = Counter()
         self.digests: list[tuple[Any, str]] = []
 
-    def add(self, doc: Doc) -> None:
-        """Count a document."""
-        self.lengths.append(len(doc))
+    def add(self, doc: Doc | Mapping[str, Any]) -> None:
+        """Count a document, or features: `doc_id`, `stats` with `words`, and arrays."""
+        self.lengths.append(count_words(doc))
+        if not isinstance(doc, Doc):
+            self.digests.append((doc["doc_id"], digest_of_arrays(doc)))
+            return
         note_id = doc._.note_id
         plain_id = note_id if note_id is None or isinstance(note_id, (str, int)) else str(note_id)
         self.digests.append((plain_id, sha256_of(doc.text)))
         for getter in self.getters:
             self.labels.update(span.label_ for span in get_spans(doc, getter))
+        for attribute in self.attributes:
+            self.labels.update(tag for tag in get_word_tags(doc, attribute) if tag)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data."""
@@ -99,6 +114,16 @@ class _Profile:
             "labels": dict(sorted(self.labels.items())),
             "sha256": fingerprint(self.digests),
         }
+
+
+def digest_of_arrays(features: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of the arrays in features, and of their places there."""
+    digest = hashlib.sha256()
+    for path, value in walk(features):
+        if isinstance(value, np.ndarray):
+            digest.update(f"{'.'.join(path)}{value.dtype.str}{value.shape}".encode())
+            digest.update(np.ascontiguousarray(value).data)
+    return digest.hexdigest()
 
 
 def fingerprint(digests: Sequence[tuple[Any, str]]) -> str:

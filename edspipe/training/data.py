@@ -25,7 +25,8 @@ class TrainingData:
     """Documents with gold annotations, and how a training goes through them.
 
     Attributes:
-        stream: The documents. It is read once, or again each epoch where `in_memory` is False.
+        stream: The documents. It is read once, or again each epoch where `in_memory` is False. They
+            may also be features already, as `nlp.preprocess` returns them.
         batch_size: What one optimizer step sees of it: `"32 docs"`, `"2000 words"`, or any number
             that the pipes count, as `"4096 tokens"` (word pieces). None is that of the training.
         sub_batch_size: What is computed at once: `"4 splits"`, or a size as above. The gradients of

@@ -11,11 +11,15 @@ from edspipe import atomic
 from edspipe.metrics.evaluation import evaluate_spans
 from edspipe.metrics.ner import SpanMetric
 from edspipe.metrics.tables import scores_table
+from edspipe.metrics.tokens import TokenAccuracyMetric, accuracy_line, evaluate_tags
 from edspipe.pipeline.loading import load_folder
 from edspipe.pipeline.pipeline import Pipeline
 from edspipe.training.callbacks.best_model import BestModel
+from edspipe.training.callbacks.validation import Validation
 from edspipe.training.corpus import Corpus
-from edspipe.training.evaluation import Metric, confidences, predict, score
+from edspipe.training.data import DEFAULT_BATCH
+from edspipe.training.evaluation import LossOnDocs, Metric, confidences, predict, score
+from edspipe.training.loss_figures import loss_figures
 from edspipe.training.records import TEST
 from edspipe.training.run import Run
 from edspipe.training.run_files import RunFiles, copy_files, plain
@@ -123,11 +127,15 @@ def _score_chosen(
     if any(changed):
         nlp.to_disk(folder)
     for split, corpus in corpora.items():
-        with confidences(nlp):
-            predicted = predict(nlp, corpus.docs)
-        found[split] = score(metrics, corpus.docs, predicted)
+        if not metrics:
+            found[split] = _losses(run, nlp, corpus)
+            predicted = []
+        else:
+            with confidences(nlp):
+                predicted = predict(nlp, corpus.docs)
+            found[split] = score(metrics, corpus.docs, predicted)
         tables = _write_evaluations(run.output_dir, split, metrics, corpus.docs, predicted, ci)
-        if show:
+        if show and tables:
             print("\n".join(tables))
         if split == TEST:
             atomic.write_json(
@@ -140,6 +148,15 @@ def _score_chosen(
     return found
 
 
+def _losses(run: Run, nlp: Pipeline, corpus: Corpus) -> dict[str, float]:
+    """Return the loss of pipes that have no metric, and what follows from it."""
+    sizes = [one.batch_size for one in run.callbacks if isinstance(one, Validation)]
+    losses = LossOnDocs(
+        nlp, corpus.docs, run.autocast, run.processes.device, (sizes or [DEFAULT_BATCH])[0]
+    )
+    return loss_figures(losses(), dict(nlp.torch_components()))
+
+
 def _write_evaluations(
     output_dir: Path,
     split: str,
@@ -148,14 +165,26 @@ def _write_evaluations(
     predicted: Sequence[Any],
     ci: Any,
 ) -> list[str]:
-    """Write scores, errors and confusions of each metric on spans; return the tables to read."""
+    """Write what there is to know of each metric on spans or tags; return the tables to read."""
     tables = []
-    spans = [(name, m) for name, m in metrics.items() if isinstance(m, SpanMetric)]
-    for number, (name, metric) in enumerate(spans):
-        evaluation = evaluate_spans(gold, predicted, metric.span_getter, ci=ci).to_dict()
+    known = [
+        (name, m) for name, m in metrics.items() if isinstance(m, (SpanMetric, TokenAccuracyMetric))
+    ]
+    for number, (name, metric) in enumerate(known):
+        evaluation, said = _evaluate(metric, gold, predicted, ci)
         file = f"{split}.json" if number == 0 else f"{split}-{name}.json"
         (output_dir / EVALUATION).mkdir(exist_ok=True)
         atomic.write_json(output_dir / EVALUATION / file, evaluation)
-        title = f"{split}, {name}" if len(spans) > 1 else split
-        tables += [title, scores_table(evaluation["scores"])]
+        title = f"{split}, {name}" if len(known) > 1 else split
+        tables += [f"{title}: {said}" if said else title, scores_table(evaluation["scores"])]
     return tables
+
+
+def _evaluate(
+    metric: SpanMetric | TokenAccuracyMetric, gold: Sequence[Any], predicted: Sequence[Any], ci: Any
+) -> tuple[dict[str, Any], str]:
+    """Return an evaluation as plain data, and what its table does not say."""
+    if isinstance(metric, SpanMetric):
+        return evaluate_spans(gold, predicted, metric.span_getter, ci=ci).to_dict(), ""
+    evaluation = evaluate_tags(gold, predicted, metric.attribute, ci=ci)
+    return evaluation, accuracy_line(evaluation)

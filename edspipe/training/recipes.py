@@ -41,12 +41,14 @@ RECIPES: dict[str, dict[str, Any]] = {
         "batch_size": "32 docs",
         "grad_max_norm": 5.0,
         "max_epochs": 100,
+        "embedding_cache": "cpu",
     },
 }
 """`finetune` is for a pretrained encoder: it warms up to a small learning rate over a tenth of the
 steps while what stands above it, which is new, begins with a larger one; both then go down to 0.
 `scratch` is for models without a pretrained part: plain SGD, whose learning rate is halved when the
-score stops getting better, until it is too small to matter."""
+score stops getting better, until it is too small to matter. Embeddings that are frozen are computed
+once, not in each of its many epochs."""
 
 _LENGTHS = ("max_steps", "max_epochs")
 

@@ -21,6 +21,7 @@ from edspipe.errors import CheckpointError, TrainingError
 from edspipe.pipeline.pipeline import Pipeline
 from edspipe.training.batches import Batches, TaskBatch
 from edspipe.training.callbacks.callback import Callback
+from edspipe.training.carried import carried_tensors, take_carried
 from edspipe.training.checkpoint import (
     TrainingState,
     list_checkpoints,
@@ -29,6 +30,7 @@ from edspipe.training.checkpoint import (
 )
 from edspipe.training.gradients import NoSpikePolicy, clip, scale
 from edspipe.training.interrupts import Interrupts
+from edspipe.training.loss_figures import loss_figures
 from edspipe.training.processes import Processes
 from edspipe.training.randomness import rng_state, set_rng_state
 from edspipe.training.records import Records
@@ -327,10 +329,8 @@ class Run:
 
     def _record(self, losses: Mapping[str, float], norm: float, is_spike: bool) -> None:
         log = self.records.log
-        log("loss", sum(losses.values()), step=self.step)
-        if len(losses) > 1:
-            for pipe, value in losses.items():
-                log(f"loss/{pipe}", value, step=self.step)
+        for name, value in loss_figures(losses, self.computer.components).items():
+            log(name, value, step=self.step)
         log("grad_norm", norm, step=self.step)
         for name, value in self.optimizer.values().items():
             log(name, value, step=self.step)
@@ -346,8 +346,8 @@ class Run:
 
     def recorded(self) -> list[str]:
         """Return the names of the records that this training writes, with their splits."""
-        names = ["loss", "grad_norm", "epoch", "num_words", "step_s", "time_s"]
-        names += [f"loss/{pipe}" for pipe in self._pipes if len(self._pipes) > 1]
+        names = ["grad_norm", "epoch", "num_words", "step_s", "time_s"]
+        names += loss_figures(dict.fromkeys(self._pipes, 0.0), self.computer.components)
         names += list(self.optimizer.values())
         found = [f"train/{name}" for name in names]
         for callback in self.callbacks:
@@ -385,9 +385,8 @@ class Run:
                 "random": [plain for _, plain in everyone],
             }
             random = [tensors for tensors, _ in everyone]
-            save_checkpoint(
-                folder, self.nlp, TrainingState(state, self.optimizer.tensors(), random)
-            )
+            moments, carried = self.optimizer.tensors(), carried_tensors(self.nlp)
+            save_checkpoint(folder, self.nlp, TrainingState(state, moments, random, carried))
         self.processes.wait()
 
     def load_checkpoint(self, folder: Path) -> dict[str, Any]:
@@ -401,6 +400,7 @@ class Run:
         """
         state = read_state(folder, self.processes.rank)
         plain = state.plain
+        take_carried(self.nlp, state.carried)
         try:
             self.batches.set_state(plain["batches"])
             self._take_callback_states(plain["callbacks"])

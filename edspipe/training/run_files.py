@@ -61,8 +61,8 @@ def check_room(folder: Path, overwrite: bool) -> bool:
     is_there = any((folder / name).exists() for name in (RUN, "checkpoints"))
     if is_there and not overwrite:
         raise FileExistsError(
-            f"{folder} holds a run already. Go on with it (resume=, or edspipe train --resume "
-            f"{folder}), choose another output_dir, or replace it with overwrite=True"
+            f"{folder} holds a run already. Go on with it (resume=, or --resume on the command "
+            f"line), choose another output_dir, or replace it with overwrite=True"
         )
     return is_there
 

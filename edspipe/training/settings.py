@@ -44,14 +44,17 @@ class Settings:
         metrics: A metric, or several by name; None takes what the pipes propose.
         evaluate_every: The interval of validations, `"100 steps"` or `"1 epoch"`; None is 100
             steps, or an epoch where `max_epochs` is given.
-        monitor: The record that chooses the best model; None is `"val/micro_f"` where it exists,
-            else `"val/loss"`.
+        monitor: The record that chooses the best model; None is the first that exists of
+            `"val/micro_f"`, `"val/accuracy"` and `"val/loss"`.
         checkpoint_every: The interval of checkpoints; None is that of validations.
         keep_checkpoints: How many of them are kept; None keeps all.
         callbacks: What happens besides; a callback replaces the default one of its kind.
         loggers: Names or loggers; None is the console, `metrics.jsonl` and `metrics.csv`.
         log_every: Steps from one record of the training loss to the next.
         progress: Draw a progress bar.
+        embedding_cache: Where the vectors of frozen embeddings are kept from one epoch to the next:
+            `"cpu"`, `"gpu"`, or the arguments of the callback `embedding_cache` as a dict; None is
+            what the pipes say.
         num_preprocessing_workers: Processes that prepare batches; 0 prepares them in this one.
         report: Write pictures and `report.html` at the end, where matplotlib is installed.
         ci: Options of the bootstrap intervals in the final scores; None leaves them out.
@@ -85,6 +88,7 @@ class Settings:
     loggers: Sequence[Any] | None = None
     log_every: int = 1
     progress: bool = True
+    embedding_cache: Any = None
     num_preprocessing_workers: int = 0
     report: bool = True
     ci: Mapping[str, Any] | None = dataclasses.field(default_factory=dict)

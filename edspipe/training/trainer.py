@@ -19,6 +19,7 @@ import torch
 from loguru import logger
 
 from edspipe.errors import ConfigError, TrainingError, did_you_mean
+from edspipe.metrics.tokens import TokenAccuracyMetric
 from edspipe.pipeline.pipeline import Pipeline
 from edspipe.pipeline.precision import autocast, resolve_precision
 from edspipe.training.batches import Batches, BatchMaker, Part, TaskBatch, describe_batches
@@ -212,11 +213,12 @@ class Trainer:
             for name, metric in self.metrics.items()
             if hasattr(metric, "span_getter")
         }
-        train = [read_corpus(data, getters, "train") for data in self.training_data]
+        tags = {x.attribute for x in self.metrics.values() if isinstance(x, TokenAccuracyMetric)}
+        train = [read_corpus(data, getters, "train", tags) for data in self.training_data]
         if checkpoint is not None:
             check_same_data(read_plain(checkpoint)["data"], train, checkpoint)
         others = {
-            role: read_corpus(_read_one(data, f"{role}_data"), getters, role)
+            role: read_corpus(_read_one(data, f"{role}_data"), getters, role, tags)
             for role, data in self._given.items()
             if data is not None
         }
@@ -273,7 +275,7 @@ class Trainer:
             self.metrics,
             corpora.val_docs,
             processes.is_main,
-            [name for name, _ in nlp.torch_components()],
+            dict(nlp.torch_components()),
         )
         _check_monitored(run)
         return run

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
+from confit.errors import ConfitValidationError
+
+from edspipe.config.draft import config_error
 from edspipe.config.registry import registry
 from edspipe.errors import ConfigError
 from edspipe.training.callbacks.best_model import BestModel
 from edspipe.training.callbacks.callback import Callback
 from edspipe.training.callbacks.checkpoint import Checkpoint
 from edspipe.training.callbacks.early_stopping import EarlyStopping
+from edspipe.training.callbacks.embedding_cache import EmbeddingCache, frozen_embeddings
+from edspipe.training.callbacks.mean_loss import MeanLoss
 from edspipe.training.callbacks.plot_curves import PlotCurves
 from edspipe.training.callbacks.progress import Progress
 from edspipe.training.callbacks.slowest_steps import SlowestSteps
@@ -19,8 +25,8 @@ from edspipe.training.callbacks.unfreeze import Unfreeze
 from edspipe.training.callbacks.validation import Validation
 from edspipe.training.settings import Settings
 
-PREFERRED = ("val/micro_f", "val/loss")
-_BEFORE = (Unfreeze, TraceWeights, Validation, BestModel, EarlyStopping)
+PREFERRED = ("val/micro_f", "val/accuracy", "val/loss")
+_BEFORE = (Unfreeze, TraceWeights, MeanLoss, Validation, BestModel, EarlyStopping)
 _AFTER = (SlowestSteps, Checkpoint, PlotCurves, Progress)
 
 
@@ -29,7 +35,7 @@ def in_order(
     metrics: Mapping[str, Any],
     val_docs: Sequence[Any],
     is_main: bool,
-    pipes: Sequence[str] = (),
+    pipes: Mapping[str, Any] = MappingProxyType({}),
 ) -> list[Callback]:
     """Return the callbacks: the default ones, unless one of their kind is given, and those given.
 
@@ -40,7 +46,7 @@ def in_order(
         metrics: Metrics of validation.
         val_docs: Documents of validation.
         is_main: Whether this process draws a progress bar.
-        pipes: The names of the pipes that have a loss.
+        pipes: The pipes that have a loss.
 
     Raises:
         ConfigError: Something is no callback.
@@ -56,6 +62,14 @@ def in_order(
         validation.prepare(val_docs, metrics, pipes)
         if BestModel not in given:
             found.append(BestModel(_monitor(settings, validation)))
+    for one in found:
+        if isinstance(one, MeanLoss):
+            one.has_validation = bool(val_docs)
+    keeps = settings.embedding_cache is not None or any(
+        one.cache.is_on for one in frozen_embeddings(pipes.values())
+    )
+    if keeps and EmbeddingCache not in given:
+        found.append(_read_cache(settings.embedding_cache))
     if Checkpoint not in given:
         every = settings.checkpoint_every or settings.interval
         found.append(Checkpoint(every, keep=settings.keep_checkpoints))
@@ -67,6 +81,14 @@ def in_order(
         best = next((one.monitor for one in found if isinstance(one, BestModel)), None)
         found.append(Progress(best))
     return sorted(found, key=_rank)
+
+
+def _read_cache(value: Any) -> EmbeddingCache:
+    """Read the setting; without it, the callback watches what pipes keep by themselves."""
+    try:
+        return EmbeddingCache(**(value if isinstance(value, Mapping) else {"cache": value}))
+    except ConfitValidationError as error:
+        raise config_error(error, "embedding_cache") from None
 
 
 def _read(one: Any) -> Callback:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from spacy.tokens import Doc
@@ -10,7 +11,9 @@ from spacy.tokens import Doc
 from edspipe.config.registry import registry
 from edspipe.training.callbacks.callback import Callback
 from edspipe.training.callbacks.every import Every
+from edspipe.training.data import DEFAULT_BATCH
 from edspipe.training.evaluation import LossOnDocs, Metric, predict, score
+from edspipe.training.loss_figures import loss_figures
 from edspipe.training.records import VAL
 
 if TYPE_CHECKING:
@@ -27,25 +30,31 @@ class Validation(Callback):
 
     Args:
         every: The interval, `"500 steps"` or `"1 epoch"`.
+        batch_size: What the loss is computed on at once.
     """
 
-    def __init__(self, every: int | str = "1 epoch") -> None:
-        self.every = Every(every)
+    def __init__(self, every: int | str = "1 epoch", batch_size: int | str = DEFAULT_BATCH) -> None:
+        self.every, self.batch_size = Every(every), batch_size
         self.docs: Sequence[Doc] = ()
         self.metrics: Mapping[str, Metric] = {}
-        self.pipes: Sequence[str] = ()
+        self.pipes: Mapping[str, Any] = {}
         self._loss: LossOnDocs | None = None
         self._last_step = 0
 
     def prepare(
-        self, docs: Sequence[Doc], metrics: Mapping[str, Metric], pipes: Sequence[str] = ()
+        self,
+        docs: Sequence[Doc],
+        metrics: Mapping[str, Metric],
+        pipes: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
-        """Take the documents, the metrics and the names of the pipes that have a loss, before the
-        training starts."""
+        """Take the documents, the metrics and the pipes that have a loss, before the training
+        starts."""
         self.docs, self.metrics, self.pipes = docs, metrics, pipes
 
     def on_start(self, run: Run) -> None:
-        self._loss = LossOnDocs(run.nlp, self.docs, run.autocast, run.processes.device)
+        self._loss = LossOnDocs(
+            run.nlp, self.docs, run.autocast, run.processes.device, self.batch_size
+        )
 
     def on_step(self, run: Run) -> None:
         if self.docs and (self.every.is_due(run) or (run.is_last and not run.interrupted)):
@@ -66,20 +75,18 @@ class Validation(Callback):
 
     def _figures(self, run: Run) -> dict[str, float]:
         assert self._loss is not None
-        losses = self._loss()
-        figures = {"loss": sum(losses.values())}
-        if len(losses) > 1:
-            figures.update({f"loss/{name}": value for name, value in losses.items()})
-        figures.update(score(self.metrics, self.docs, predict(run.nlp, self.docs)))
+        figures = loss_figures(self._loss(), dict(run.nlp.torch_components()))
+        if self.metrics:
+            figures.update(score(self.metrics, self.docs, predict(run.nlp, self.docs)))
         return figures
 
     def recorded(self) -> list[str]:
         """Return the names: the loss, and what the metrics say of gold compared with itself."""
         if not self.docs:
             return []
-        losses = [f"loss/{pipe}" for pipe in self.pipes if len(self.pipes) > 1]
+        losses = loss_figures(dict.fromkeys(self.pipes, 0.0), self.pipes)
         scores = score(self.metrics, self.docs, self.docs)
-        return [f"{VAL}/{name}" for name in ("loss", *losses, *scores)]
+        return [f"{VAL}/{name}" for name in (*losses, *scores)]
 
     def state_dict(self) -> dict[str, Any]:
         return {"last_step": self._last_step}

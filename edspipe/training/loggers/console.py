@@ -12,6 +12,8 @@ from edspipe.training.records import TEST, TRAIN, VAL, Record, RunInfo
 
 SCORES = ("micro_p", "micro_r", "micro_f")
 """Shown where there is one metric; of several metrics, the last of these is."""
+OF_ONE = ("accuracy", "macro_f")
+"""Shown of a metric that has no micro average."""
 MAX_SCORES = 4
 WIDTH = 10
 """Characters of a column, if its name is not longer."""
@@ -25,7 +27,8 @@ class ConsoleLogger:
     the largest one, where there are several. A bar of tqdm stays below the table.
 
     Args:
-        scores: Names of scores to show, without their split; None shows the micro average.
+        scores: Names of scores to show, without their split; None shows the micro average, or
+            accuracy and macro F1.
     """
 
     def __init__(self, scores: list[str] | None = None) -> None:
@@ -90,6 +93,8 @@ class ConsoleLogger:
         if len(averages) == 1:
             prefix = averages[0].removesuffix(SCORES[-1])
             averages = [prefix + name for name in SCORES if prefix + name in found]
+        if not averages and all(name in found for name in OF_ONE):
+            return list(OF_ONE)
         others = [name for name in found if name.partition("/")[0] != "loss"]
         return (averages or others)[:MAX_SCORES]
 

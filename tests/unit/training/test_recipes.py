@@ -51,6 +51,7 @@ def test_scratch_writes_out_sgd_on_a_plateau() -> None:
         "batch_size": "32 docs",
         "grad_max_norm": 5.0,
         "max_epochs": 100,
+        "embedding_cache": "cpu",
     }
     assert optimizer_of(settings) == sgd(lr=Plateau(0.1, factor=0.5, patience=3, min_value=1e-4))
 

@@ -11,6 +11,7 @@ from spacy.tokens import Doc, Span
 import edspipe
 from edspipe.errors import ConfigError, EdspipeError
 from edspipe.metrics.ner import NerExactMetric
+from edspipe.metrics.tokens import TokenAccuracyMetric
 from edspipe.training.callbacks.best_model import BestModel
 from edspipe.training.callbacks.callback import Callback
 from edspipe.training.callbacks.checkpoint import Checkpoint
@@ -85,6 +86,8 @@ def test_those_given_replace_the_default_ones_of_their_kind(docs: Any) -> None:
         (None, None, "val/micro_f"),
         (None, "val/macro_f", "val/macro_f"),
         ({"a": lambda g, p: {"s": 1.0}}, None, "val/loss"),
+        ({"a": TokenAccuracyMetric()}, None, "val/accuracy"),
+        ({"a": lambda g, p: {"micro": {"f": 0.5}, "accuracy": 0.5}}, None, "val/micro_f"),
         (
             {name: NerExactMetric(span_getter="gold-ner") for name in ("one", "other")},
             None,

@@ -1,0 +1,1 @@
+"""Training of models on plain text, before there are annotations."""
