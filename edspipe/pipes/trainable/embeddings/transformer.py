@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +16,7 @@ from edspipe.config.registry import registry
 from edspipe.doc.alignment import TokenOffsets
 from edspipe.errors import ConfigError
 from edspipe.pipeline.torch_component import Batch, Features
-from edspipe.pipes.trainable.embeddings.base import WordEmbedding
+from edspipe.pipes.trainable.embeddings.cache import DEFAULT_BYTES, CacheKind
 from edspipe.pipes.trainable.embeddings.encoder import (
     SavedEncoder,
     enable_checkpointing,
@@ -24,6 +25,7 @@ from edspipe.pipes.trainable.embeddings.encoder import (
     max_pieces,
     special_pieces,
 )
+from edspipe.pipes.trainable.embeddings.freezable import FreezableEmbedding
 from edspipe.pipes.trainable.embeddings.layout import Table, lay_out, table_limits
 from edspipe.pipes.trainable.embeddings.pieces import PieceTokenizer
 from edspipe.pipes.trainable.embeddings.windows import align_pieces, make_windows
@@ -36,7 +38,7 @@ ENCODER = "encoder"
 
 
 @registry.factory.register("eds.transformer")
-class Transformer(WordEmbedding):
+class Transformer(FreezableEmbedding):
     """Gives every word the mean of its pieces' vectors in a transformer encoder.
 
     The raw text is tokenized with character offsets. A word owns each piece whose characters
@@ -65,10 +67,16 @@ class Transformer(WordEmbedding):
         torch_compile: Compile the encoder with `torch.compile` when it is first used. It needs a
             C++ compiler (on a CPU) and most of a minute, and was slower there than what is done
             without it (docs/benchmarks.md).
+        frozen: Never train the encoder, and keep it in evaluation mode.
+        cache: Where the vectors of a frozen encoder are kept from one epoch to the next: `"none"`,
+            `"cpu"`, `"gpu"` (where the encoder is) or `"disk"` (also for other runs). A saved
+            model is loaded without a cache.
+        cache_bytes: Room for them; what does not fit is computed each time.
+        cache_dir: The folder, for `cache="disk"`.
 
     Raises:
-        ConfigError: There is no such model, the window does not fit the encoder's positions, or
-            window or stride is below 1.
+        ConfigError: There is no such model, the window does not fit the encoder's positions,
+            window or stride is below 1, or vectors are to be kept and the encoder is not frozen.
     """
 
     def __init__(
@@ -87,6 +95,10 @@ class Transformer(WordEmbedding):
         new_tokens: Sequence[str] = (),
         gradient_checkpointing: bool = False,
         torch_compile: bool = False,
+        frozen: bool = False,
+        cache: CacheKind = "none",
+        cache_bytes: int = DEFAULT_BYTES,
+        cache_dir: str | Path | None = None,
     ) -> None:
         super().__init__(nlp, name)
         self.window, self.stride = window, stride
@@ -108,6 +120,7 @@ class Transformer(WordEmbedding):
         use_attention(self.encoder)
         replace_dropout(self.encoder)
         self.max_padding, self.max_cells = table_limits()
+        self._encoder_digest = ""
         self.torch_compile = torch_compile
         if gradient_checkpointing:
             enable_checkpointing(self.encoder)
@@ -115,12 +128,14 @@ class Transformer(WordEmbedding):
             self.encoder.compile(dynamic=True)
         else:
             make_packable(self.encoder)
+        self.set_frozen(frozen, cache, cache_bytes, cache_dir)
 
     @staticmethod
     def saved_parameters(folder: Path) -> dict[str, Any]:
         """Return the arguments that rebuild this component from its folder in a saved model."""
         saved = SavedEncoder(folder / ENCODER)
-        return {"model": saved, "tokenizer": saved, "tokenizer_kwargs": None}
+        without = {"cache": "none", "cache_dir": None}
+        return {"model": saved, "tokenizer": saved, "tokenizer_kwargs": None, **without}
 
     def _check_window(self) -> None:
         if min(self.stride, self.window) < 1:
@@ -146,21 +161,8 @@ class Transformer(WordEmbedding):
 
     # ---- one document ----------------------------------------------------------------------
 
-    def preprocess(
-        self,
-        doc: Doc,
-        *,
-        contexts: Sequence[Span] | None = None,
-        prompts: Sequence[str] = (),
-    ) -> Features:
-        """Tokenize a Doc into pieces, and align them with its words.
-
-        Raises:
-            ValueError: There are prompts, but not one a context.
-        """
-        spans = [doc[:]] if contexts is None else contexts
-        if prompts and len(prompts) != len(spans):
-            raise ValueError(f"expected a prompt a context, got {len(prompts)} for {len(spans)}")
+    def read(self, doc: Doc, spans: Sequence[Span], prompts: Sequence[str]) -> Features:
+        """Tokenize contexts into pieces, and align them with their words."""
         offsets = TokenOffsets(doc)
         parts = [self._pieces_of(span, offsets) for span in spans]
         num_pieces = [len(ids) for ids, _, _ in parts]
@@ -187,10 +189,21 @@ class Transformer(WordEmbedding):
 
     # ---- a batch ---------------------------------------------------------------------------
 
-    def collate(self, batch: Sequence[Features]) -> Batch:
+    def reading_settings(self) -> tuple[Any, ...]:
+        """Return what vectors depend on besides text and weights."""
+        if not self._encoder_digest:
+            tokenizer = self.tokenizer.backend_tokenizer.to_str()
+            both = tokenizer + self.encoder.config.to_json_string()
+            self._encoder_digest = hashlib.blake2b(both.encode("utf-8")).hexdigest()
+        specials = (self.prefix, self.suffix, self.between)
+        pooling = (self.pooling.layers, self.pooling.mode)
+        return (self.window, self.stride, *specials, *pooling, self._encoder_digest)
+
+    def collate_features(self, batch: Sequence[Features]) -> Batch:
         """Lay the pieces of all contexts out in windows, those of similar length together.
 
-        At inference, windows with the same content are laid out once.
+        At inference, windows with the same content are laid out once. To be read exactly, only
+        windows of the same length stand in one table.
 
         Returns:
             `windows`, a list of tables, each with `input_ids`, *Shape* `(rows, width)`, and, where
@@ -211,7 +224,7 @@ class Transformer(WordEmbedding):
             heads=self._heads(batch, len(pieces)),
             suffix=self.suffix,
             padding=self.tokenizer.pad_token_id or 0,
-            max_padding=self.max_padding,
+            max_padding=0 if self.reads_exactly else self.max_padding,
             max_cells=self.max_cells,
             merge=not self.training,
         )
@@ -244,27 +257,19 @@ class Transformer(WordEmbedding):
             )
         return heads
 
-    def forward(self, batch: Batch) -> dict[str, Any]:
-        """Compute the vectors of the words.
-
-        Returns:
-            `embeddings`, *Shape* `(words, output_size)`; `lengths`, *Shape* `(contexts,)`; and
-            `sizes`, the same as a tuple of ints.
-        """
-        below = {"lengths": batch["lengths"], "sizes": batch["sizes"]}
+    def encode(self, batch: Batch) -> torch.Tensor:
+        """Compute the vectors of the words. *Shape* `(words, output_size)`"""
         if not batch["windows"]:
-            return {"embeddings": self.empty_word.expand(len(batch["bags"]), -1), **below}
+            return self.empty_word.expand(len(batch["bags"]), -1)
         vectors = mean_of_pieces(self._encode(batch["windows"]), batch["owned"], batch["bags"])
         empty = batch["is_empty"].unsqueeze(1)
-        return {
-            "embeddings": torch.where(empty, self.empty_word.to(vectors.dtype), vectors),
-            **below,
-        }
+        return torch.where(empty, self.empty_word.to(vectors.dtype), vectors)
 
     def _encode(self, tables: Sequence[dict[str, torch.Tensor]]) -> torch.Tensor:
         """Run the encoder. *Shape* `(cells of all tables, output_size)`"""
         num_cells = sum(table["input_ids"].numel() for table in tables)
-        with packed_linears(self.encoder, num_cells):
+        # Packed layers, which need many cells, round in another way.
+        with packed_linears(self.encoder, 0 if self.reads_exactly else num_cells):
             cells = [
                 self.pooling(
                     self.encoder(
