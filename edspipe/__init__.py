@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from edspipe import data, metrics, pipes, viz
     from edspipe.cli.app import Cli
     from edspipe.config.registry import registry
+    from edspipe.corpus.corpus import Corpus
+    from edspipe.corpus.describe import describe
+    from edspipe.corpus.label_vocab import LabelVocab
+    from edspipe.corpus.splits import train_dev_test_split
     from edspipe.pipeline.loading import blank, load
     from edspipe.pipeline.pipeline import Pipeline
     from edspipe.pipeline.torch_component import TorchComponent
@@ -27,6 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Cli",
+    "Corpus",
+    "LabelVocab",
     "Pipeline",
     "Stream",
     "TorchComponent",
@@ -34,6 +40,7 @@ __all__ = [
     "__version__",
     "blank",
     "data",
+    "describe",
     "find_learning_rate",
     "load",
     "metrics",
@@ -41,22 +48,27 @@ __all__ = [
     "registry",
     "set_seed",
     "train",
+    "train_dev_test_split",
     "tune",
     "viz",
 ]
 
 _HOMES = {
     "Cli": "edspipe.cli.app",
+    "Corpus": "edspipe.corpus.corpus",
+    "LabelVocab": "edspipe.corpus.label_vocab",
     "Pipeline": "edspipe.pipeline.pipeline",
     "Stream": "edspipe.stream.stream",
     "TorchComponent": "edspipe.pipeline.torch_component",
     "TrainingData": "edspipe.training.data",
     "blank": "edspipe.pipeline.loading",
+    "describe": "edspipe.corpus.describe",
     "find_learning_rate": "edspipe.training.lr_finder",
     "load": "edspipe.pipeline.loading",
     "registry": "edspipe.config.registry",
     "set_seed": "edspipe.training.randomness",
     "train": "edspipe.training.trainer",
+    "train_dev_test_split": "edspipe.corpus.splits",
     "tune": "edspipe.tuning.tuner",
 }
 _ROOMS = ("data", "metrics", "pipes", "viz")

@@ -133,9 +133,16 @@ def draw_kill(rng: random.Random, num_steps: int) -> Callback:
 
 
 def main(folder: Path, num_steps: int, num_workers: int, seed: int, num_kills: int) -> None:
-    """Train once in peace, once with kills, and compare."""
+    """Train a recogniser once in peace, once with kills, and compare."""
     folder.mkdir(parents=True, exist_ok=True)
     tiny_encoder(folder / "encoder")
+    compare(leg, folder, num_steps, num_workers, seed, num_kills)
+
+
+def compare(
+    leg: Any, folder: Path, num_steps: int, num_workers: int, seed: int, num_kills: int
+) -> None:
+    """Do a training once in peace, once with kills, and print what differs."""
     if fork(leg, folder / "calm", num_steps, num_workers, None):
         raise SystemExit("the calm training failed")
     rng = random.Random(seed)

@@ -10,6 +10,7 @@ import edspipe.pipeline.loading as loading
 from edspipe.cli.modules import import_module
 from edspipe.data.formats import find_target_format, read_docs, write_docs
 from edspipe.doc.bare import bare_copy
+from edspipe.doc.token_tags import tagged_text
 from edspipe.stream.account import RunReport
 
 WITH_SPANS = ("standoff", "json", "parquet")
@@ -23,7 +24,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     which.add_argument("--config", type=Path, help="config of a pipeline, e.g. of rules")
     source = command.add_mutually_exclusive_group(required=True)
     source.add_argument("--input", type=Path, help="brat folder, .jsonl, .parquet, .csv, ...")
-    source.add_argument("--text", help="one text; its entities are printed")
+    source.add_argument("--text", help="one text; its entities, or words/TAGS, are printed")
     command.add_argument("--output", type=Path, help="brat folder, .jsonl, .parquet, .spacy, ...")
     command.add_argument("--overwrite", action="store_true", help="replace the output")
     command.add_argument("--resume", action="store_true", help="go on with a broken-off run")
@@ -40,12 +41,12 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Read, run, write; or print the entities of one text."""
+    """Read, run, write; or print what is found in one text."""
     for module in options.modules:
         import_module(module)
     nlp = loading.load(options.config if options.model is None else options.model)
     if options.text is not None:
-        print(entities_table(nlp(options.text.replace("\\n", "\n"))))
+        print(found_in(nlp, options.text.replace("\\n", "\n")))
         return
     if options.output is None:
         raise ValueError("--output is missing: a brat folder, or a .jsonl file")
@@ -102,6 +103,19 @@ def apply_to_files(
     if format in ("json", "parquet"):
         options["converter"] = "omop"
     return write_docs(stream, target, format=format, **options)
+
+
+def found_in(nlp: Any, text: str) -> str:
+    """Return what a pipeline finds in a text: words with their tags, and a table of entities.
+
+    The table is left out where the pipeline tags words and finds no entity.
+    """
+    doc = nlp(text)
+    attributes = [getattr(pipe, "token_attribute", None) for _, pipe in nlp.pipes]
+    parts = [tagged_text(doc, name) for name in dict.fromkeys(attributes) if name is not None]
+    if not parts or doc.ents or any(doc.spans.values()):
+        parts.append(entities_table(doc))
+    return "\n\n".join(parts)
 
 
 def entities_table(doc: Any) -> str:

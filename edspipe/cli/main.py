@@ -14,17 +14,22 @@ from edspipe.version import __version__
 COMMANDS = {
     "apply": "run a pipeline over notes",
     "audit": "check an output against its receipt",
+    "char-vocab": "count the letters of texts, and write an alphabet",
     "check": "list every bad line of a brat folder",
     "convert": "turn documents from one format into another",
     "demo-data": "write synthetic notes and a small encoder",
+    "describe": "count what is in a corpus",
     "evaluate": "score a model, or the agreement of two annotations",
     "find-lr": "try learning rates, and suggest one",
     "init": "write a first config for a folder of annotations",
     "inspect": "show what a model would run, without loading it",
     "package": "make a wheel of a saved model",
     "plot": "draw a training run: pictures, and a report in one file",
+    "pretrain-char-lm": "train a character language model on plain text",
     "profile": "show where the time of a training run goes",
+    "split": "part documents into train, dev and test, by patient",
     "train": "train a pipeline, or go on with a training",
+    "train-vectors": "make small word vectors of your own texts",
     "tune": "search for the settings that score best",
 }
 """Names and one line of help. The module of a command is imported when it is run: most of them need

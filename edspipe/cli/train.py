@@ -53,11 +53,16 @@ def run(options: argparse.Namespace) -> int:
     return 128 + (finished.signal or signal.SIGTERM) if finished.interrupted else 0
 
 
-def say_end(finished: Finished) -> None:
-    """Print how the training ended, and how it goes on."""
+def say_end(finished: Finished, command: str = "edspipe train") -> None:
+    """Print how the training ended, and how it goes on.
+
+    Args:
+        finished: What came out of it.
+        command: What goes on with it.
+    """
     print(f"{finished.stopped_by} at step {finished.step}: {finished.output_dir}", file=sys.stderr)
     if finished.interrupted:
-        how = f"edspipe train --resume {finished.output_dir}"
+        how = f"{command} --resume {finished.output_dir}"
         if not (finished.output_dir / RUN).is_file():  # in phases
             how = "the same command again"
         print(f"Go on with: {how}", file=sys.stderr)

@@ -98,6 +98,20 @@ class Draft:
         self._built = (weakref.ref(nlp) if nlp is not None else None, built)
         return built
 
+    def embed(self, docs: Any) -> Any:
+        """Embed Docs with the component, built without a pipeline and kept.
+
+        Args:
+            docs: As of the component's own `embed`.
+
+        Raises:
+            TypeError: What is described is no embedding.
+        """
+        component = self.build()
+        if not hasattr(component, "embed"):
+            raise TypeError(f"{self.factory} is no embedding: it has no method embed")
+        return component.embed(docs)
+
     def _call(
         self,
         params: dict[str, Any],

@@ -56,3 +56,4 @@ def span_attributes(span: Span) -> dict[str, Any]:
 
 declare_doc_attribute("note_id")
 declare_doc_attribute("note_datetime")
+declare_doc_attribute("patient_id")

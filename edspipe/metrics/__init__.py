@@ -11,6 +11,7 @@ from edspipe.metrics.ner import (
     NerTokenMetric,
     SpanAttributeMetric,
 )
+from edspipe.metrics.tokens import TokenAccuracyMetric, evaluate_tags
 
 __all__ = [
     "Agreement",
@@ -20,7 +21,9 @@ __all__ = [
     "NerOverlapMetric",
     "NerTokenMetric",
     "SpanAttributeMetric",
+    "TokenAccuracyMetric",
     "agreement",
     "evaluate_spans",
+    "evaluate_tags",
     "paired_test",
 ]

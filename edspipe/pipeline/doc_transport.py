@@ -16,6 +16,7 @@ from spacy.vocab import Vocab
 from edspipe.doc.attributes import SPAN_TABLE, declare_doc_attribute, declare_span_attribute
 from edspipe.stream.hooks import (
     Identity,
+    register_attributes,
     register_describer,
     register_identity,
     register_plain,
@@ -114,5 +115,6 @@ register_transport(Doc, encode_doc)
 register_identity(Doc, _identify)
 register_plain(Doc, lambda doc: {"note_id": doc._.note_id, "note_text": doc.text})
 register_shared(Vocab)
+register_attributes(Doc, lambda doc, name: doc._.get(name) if doc.has_extension(name) else None)
 register_describer(Doc, lambda doc: doc._.note_id)
 register_word_counter(Doc, len)

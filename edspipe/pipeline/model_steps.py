@@ -172,25 +172,73 @@ class ModelSteps:
     # ---- inference -------------------------------------------------------------------------
 
     def process_batch(
-        self, values: Sequence[str | Doc], *, names: Sequence[str], precision: str = "auto"
-    ) -> list[Doc]:
+        self,
+        values: Sequence[str | Doc],
+        *,
+        names: Sequence[str],
+        precision: str = "auto",
+        embedding: str | None = None,
+    ) -> list[Any]:
         """Run pipes over a few texts or Docs, in evaluation and inference mode.
 
         Args:
             values: Texts or Docs.
             names: The pipes to run, in order.
             precision: `"auto"`, `"fp32"`, `"bf16"` or `"fp16"`.
+            embedding: The place of an embedding, as `find_embedding` gives it. What a pipe computed
+                with it already is not computed again.
+
+        Returns:
+            Docs; with `embedding` pairs of a Doc and an array, *Shape* `(words, size)`.
         """
         docs = [self.tokenizer(value) if isinstance(value, str) else value for value in values]
         pipes = [(name, self.pipes[name]) for name in names]
+        embed = None if embedding is None else self._at(embedding)
         models = [pipe for _, pipe in pipes if hasattr(pipe, "process")]
+        models += [] if embed is None else [embed]
         with ExitStack() as stack:
             stack.enter_context(cache_scope())
             for context in _inference_contexts(models, precision):
                 stack.enter_context(context)
             for name, pipe in pipes:
                 docs = _run_pipe(name, pipe, docs)
+            if embed is not None:
+                return list(zip(docs, embed.embed_batch(docs), strict=True))
         return docs
+
+    def find_embedding(self, name: str | None = None) -> str:
+        """Say where an embedding stands, as a path of names: `"ner.embedding"`.
+
+        Args:
+            name: A pipe, or such a path. None takes the last trainable pipe that is, or has, an
+                embedding; of several inside a pipe, the outermost counts.
+
+        Raises:
+            ValueError: There is none.
+        """
+        for pipe in [name] if name else [name for name, _ in self.torch_components()][::-1]:
+            path = _embedding_in(self._at(pipe), pipe)
+            if path is not None:
+                return path
+        pipes = ", ".join(name for name, _ in self.torch_components()) or "none"
+        where = "the pipeline" if name is None else f"'{name}'"
+        raise ValueError(
+            f"{where} has no embedding of words; its trainable pipes are: {pipes}. "
+            "return_embeddings= takes the name of a pipe, or a path such as 'ner.embedding'"
+        )
+
+    def _at(self, path: str) -> Any:
+        """Return a pipe, or a component inside one.
+
+        Raises:
+            ValueError: There is none.
+        """
+        name, *inner = [path] if path in self.pipes else path.split(".", 1)
+        pipe = self.pipes[name]
+        try:
+            return pipe.get_submodule(inner[0]) if inner else pipe
+        except AttributeError:
+            raise ValueError(f"the pipe '{name}' has no component '{inner[0]}'") from None
 
     def runs_on_device(self, name: str) -> bool:
         """Whether a pipe is a model, which runs on a device."""
@@ -217,6 +265,17 @@ class ModelSteps:
             kwargs = {key: value for key, value in kwargs.items() if key != "device"}
             return copy.collate, kwargs, lambda batch: self.to_device(batch, device)
         return getattr(copy, method), kwargs, None
+
+
+def _embedding_in(component: Any, path: str) -> str | None:
+    """Return the path of the outermost embedding of a component, itself included."""
+    if hasattr(component, "embed_batch"):
+        return path
+    for key, child in getattr(component, "child_components", lambda: ())():
+        found = _embedding_in(child, f"{path}.{key}")
+        if found is not None:
+            return found
+    return None
 
 
 def _run_pipe(name: str, pipe: Any, docs: list[Doc]) -> list[Doc]:
@@ -253,7 +312,10 @@ def _inference_contexts(
 
 
 def _sum_stats(sample: Mapping[str, Any], num_words: int) -> dict[str, int]:
-    """Add up the `stats` of all features; those of a shared sub-module count once."""
+    """Add up the `stats` of all features; those of a shared sub-module count once.
+
+    Where no component cuts words into pieces, each word is a token.
+    """
     total: Counter[str] = Counter()
     seen: set[Any] = set()
     for features in iter_dicts(dict(sample)):
@@ -263,4 +325,4 @@ def _sum_stats(sample: Mapping[str, Any], num_words: int) -> dict[str, int]:
             continue
         seen.add(key)
         total.update(stats)
-    return {**total, "words": num_words}
+    return {"tokens": num_words, **total, "words": num_words}

@@ -77,6 +77,7 @@ class Pipeline(PipeEditing, ModelSteps):
         docs: Iterable[str | Doc] | Stream,
         *,
         batch_size: int | str | None = None,
+        return_embeddings: bool | str = False,
         **settings: Any,
     ) -> Stream:
         """Return a stream that runs the pipes over texts or Docs, models in batches.
@@ -84,12 +85,24 @@ class Pipeline(PipeEditing, ModelSteps):
         Args:
             docs: Texts, Docs, or a stream of them.
             batch_size: Batch of the models, `"32 docs"`, `"2000 words"`.
+            return_embeddings: Give pairs: a Doc, and the vectors of its words, float32, *Shape*
+                `(words, size)`. True takes the embedding of the last trainable pipe (or that pipe,
+                if it is an embedding); a name takes another pipe's, or a path such as
+                `"ner.embedding.embedding"` what stands further inside.
             **settings: As of `Stream.set_processing`, e.g. `num_cpu_workers=2`.
+
+        Raises:
+            ValueError: There is no such embedding.
         """
         stream = docs if isinstance(docs, Stream) else Stream.from_items(docs)
         if settings:
             stream = stream.set_processing(**settings)
-        return stream.map_pipeline(self, batch_size=batch_size)
+        embedding = None
+        if return_embeddings:
+            embedding = self.find_embedding(
+                None if return_embeddings is True else return_embeddings
+            )
+        return stream.map_pipeline(self, batch_size=batch_size, embedding=embedding)
 
     # ---- configs ---------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ Each step is a method that a subclass may replace; by default a component asks i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import torch
 from spacy.tokens import Doc
 
 from edspipe import atomic
+from edspipe.errors import CheckpointError
 from edspipe.nested import map_leaves
 from edspipe.pipeline.batch_cache import cache_scope, cached
 from edspipe.pipeline.devices import move_tensor
@@ -127,6 +128,34 @@ class TorchComponent(torch.nn.Module):
         """Return the config of the metric that a training scores this pipe with, unless another
         is asked for; None if there is none."""
         return None
+
+    def figures_of_loss(self, loss: float) -> dict[str, float]:
+        """Return what follows from a mean loss and is recorded beside it, e.g. a perplexity.
+
+        Args:
+            loss: The mean loss of this component, of a step or of a whole validation.
+        """
+        return {}
+
+    def carried_state(self) -> dict[str, torch.Tensor]:
+        """Return what one training step leaves for the next besides parameters and buffers, e.g.
+        the state of a network that reads a long text window by window.
+
+        Checkpoints keep it, so that a training goes on exactly; saved models do not.
+        """
+        return {}
+
+    def set_carried_state(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Take back what `carried_state` gave; tensors may be on another device.
+
+        Raises:
+            CheckpointError: It does not fit this component.
+        """
+        if state:
+            raise CheckpointError(
+                f"{self.name}: nothing is carried from one step to the next here, got "
+                f"{', '.join(sorted(state))}"
+            )
 
     # ---- once ------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ import numpy as np
 
 TRAIN, VAL, TEST, WEIGHTS = "train", "val", "test", "weights"
 
-SCORES = ("micro_f", "f1", "f", "macro_f", "accuracy", "micro_p", "micro_r")
+SCORES = ("micro_f", "accuracy", "f1", "f", "macro_f", "micro_p", "micro_r")
 """Names that sum a validation up in one number, the most telling one first."""
 
 

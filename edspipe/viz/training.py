@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+BITS = "bits_per_char"
 MAX_POINTS = 2000
 """A line of more points is drawn by the extremes of its parts: it looks the same."""
 
@@ -111,9 +112,20 @@ def _draw_scores(axes: Axes, metrics: Metrics) -> None:
         series = metrics.series(TRAIN, name)
         handles += [_draw_points(axes, series, BLUE, f"train, {shorten(name)}")]
         shown.append(series)
+    if not shown and BITS in metrics.names(VAL):
+        _draw_bits(axes, metrics)
+        return
     _finish(axes, handles, "Scores", shown, "no scores were recorded: no validation", log=False)
     if any(len(series.finite()) for series in shown):
         axes.set_ylim(min(0.0, axes.get_ylim()[0]), max(1.02, axes.get_ylim()[1]))
+
+
+def _draw_bits(axes: Axes, metrics: Metrics) -> None:
+    """Draw what is said of a language model, which has no scores."""
+    train, val = metrics.series(TRAIN, BITS), metrics.series(VAL, BITS).finite()
+    handles = [*_draw_raw_and_mean(axes, train, BLUE, "train", metrics.unit)]
+    handles += [_draw_points(axes, val, VERMILION, "validation")]
+    _finish(axes, handles, "Bits a character", [train, val], "nothing was recorded", log=False)
 
 
 def _draw_rates(axes: Axes, metrics: Metrics) -> None:

@@ -73,6 +73,27 @@ def show(columns: Sequence[str]) -> str:
     return ", ".join(columns[:SHOWN_COLUMNS]) + more
 
 
+def count_columns(raw: RawConll) -> int | None:
+    """Return how many columns the first row has; None without one.
+
+    A line that begins with `#` is taken for a row only where no other line is one.
+    """
+    unsure = None
+    for data in raw.data.split(b"\n"):
+        line = data.decode("utf-8", "replace").rstrip("\r")
+        if not line.strip(" \t") or line.startswith(DOCSTART):
+            continue
+        if not line.startswith("#"):
+            return len(_fields(line))
+        if unsure is None and _KNOWN_COMMENT.match(line) is None:
+            unsure = len(_fields(line))
+    return unsure
+
+
+def _fields(line: str) -> list[str]:
+    return line.split("\t") if "\t" in line.strip() else _BLANKS.split(line.strip(" \t"))
+
+
 def has_ids(columns: Sequence[str]) -> bool:
     """Whether rows begin with a number, as in CoNLL-U: then `#` begins a comment, not a word."""
     return name_key(columns[0]) == "id"
@@ -214,7 +235,7 @@ class _Reader:
         elif line.startswith(DOCSTART):
             self._name_document(_id_of_mark(line))
         else:
-            fields = line.split("\t") if "\t" in line.strip() else _BLANKS.split(line.strip(" \t"))
+            fields = _fields(line)
             if self._is_comment(line, fields):
                 self._add_comment(line)
             else:

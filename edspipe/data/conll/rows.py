@@ -11,6 +11,7 @@ from spacy.tokens import Doc
 
 from edspipe.data.conll.format import Record, has_ids, is_word, name_key, text_index
 from edspipe.data.conll.spaces import SPACE_NAMES, note_spaces
+from edspipe.doc.token_tags import CUSTOM
 
 NOTHING = "_"
 Key = tuple[str, int]
@@ -38,6 +39,7 @@ class RowWriter:
         self._keys = _keys(columns)
         self._form = text_index(columns)
         self._arguments = {i: argument for argument, i in token_columns(columns).items()}
+        self._custom = {i: name for name, i in custom_columns(columns).items()}
 
     def keep(self, sentences: list[list[int]], kept: Record) -> list[dict[str, Any]]:
         """Return the sentences that were read, with what the Doc says now.
@@ -100,6 +102,8 @@ class RowWriter:
             same = was is not None and _normal(self.doc, argument, was) == now
             if not same:
                 return now or NOTHING
+        if i in self._custom:
+            return _custom_field(word, self._custom[i])
         if was is not None:
             return was
         key = name_key(self.columns[i])
@@ -115,10 +119,14 @@ class RowWriter:
 _FEATS = re.compile(r"[^=|]+=[^=|]+(?:\|[^=|]+=[^=|]+)*")
 _ARGUMENTS = {
     "lemma": "lemmas",
+    "lemma_": "lemmas",
     "upos": "pos",
+    "pos_": "pos",
     "xpos": "tags",
     "pos": "tags",
+    "tag_": "tags",
     "feats": "morphs",
+    "morph": "morphs",
 }
 
 
@@ -136,11 +144,25 @@ def token_columns(columns: Sequence[str]) -> dict[str, int]:
     return found
 
 
+def custom_columns(columns: Sequence[str]) -> dict[str, int]:
+    """Return which columns give which custom attributes of tokens: `level` of `_.level`."""
+    return {
+        column.removeprefix(CUSTOM): i
+        for i, column in enumerate(columns)
+        if column.startswith(CUSTOM) and len(column) > len(CUSTOM)
+    }
+
+
 def value_of(argument: str, field: str) -> str:
     """Return the attribute of a token that a field stands for."""
     unknown = argument == "pos" and field not in UPOS
     unknown = unknown or (argument == "morphs" and not _FEATS.fullmatch(field))
     return "" if unknown or field == NOTHING else field
+
+
+def _custom_field(word: Any, name: str) -> str:
+    value = getattr(word._, name) if word.has_extension(name) else None
+    return NOTHING if value is None or value == "" else str(value)
 
 
 def _now(argument: str, word: Any) -> str:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from edspipe.config.registry import registry
+from edspipe.data.conll.columns import Columns, check_columns, name_columns
 from edspipe.data.conll.format import (
     BOM,
     CONLLU,
     NER,
     RawConll,
+    count_columns,
     format_head,
     format_mark,
     format_sentences,
@@ -47,7 +49,7 @@ _COLUMNS_BY_SUFFIX = {".conllu": CONLLU, ".conllup": (*CONLLU, "NER")}
 def read_conll(
     path: str | Path,
     *,
-    columns: Sequence[str] | None = None,
+    columns: Columns | None = None,
     by: str = "document",
     suffixes: Sequence[str] = SUFFIXES,
     converter: Any = "conll",
@@ -66,9 +68,11 @@ def read_conll(
 
     Args:
         path: A file, a folder of such files, a pattern, or an address of these.
-        columns: Names of the columns, in order, e.g. `["text", "pos", "ner"]`; one is `text` (or
-            `form`). None takes those of a first line `# global.columns = ...`, or those of CoNLL-U
-            for `.conllu`.
+        columns: Names of the columns, in order, e.g. `["text", "tag_", "ner"]`, or a map from names
+            to numbers of columns (from 0; -1 is the last), e.g. `{"text": 0, "_.level": 2}`. One is
+            `text` (or `form`). The names of attributes of tokens set these: `tag_`, `pos_`,
+            `lemma_`, `morph`, and `_.<name>`; others are those of the converter. None takes those
+            of a first line `# global.columns = ...`, or those of CoNLL-U for `.conllu`.
         by: `"document"`, or `"sentence"` for a Doc a sentence.
         suffixes: What is read in a folder.
         converter: `"conll"`; a function of records; or None for the records.
@@ -81,11 +85,12 @@ def read_conll(
     Raises:
         DataError: On reading, with file and line, for a row with another number of columns.
         FileNotFoundError: There is no such file or folder.
-        ValueError: `by` is none of its values.
+        ValueError: `by` is none of its values, or a map of columns is empty.
     """
     if by not in ("document", "sentence"):
         raise ValueError(f"by is 'document' or 'sentence', got {by!r}")
     check_on_error(on_error)
+    check_columns(columns)
     files = [ConllFile(file, _stem(file, path), by) for file in list_files(path, tuple(suffixes))]
     stream = Stream(FragmentSource(files))
     stream = shape_source(stream, loop=loop, shuffle=shuffle, seed=seed)
@@ -147,10 +152,10 @@ class ConllFile:
 class _Read(Map):
     """Parses one document; what is odd about it is counted in the run."""
 
-    def __init__(self, convert: Any, columns: Sequence[str] | None, on_error: str | None) -> None:
+    def __init__(self, convert: Any, columns: Columns | None, on_error: str | None) -> None:
         super().__init__(convert, on_error=on_error)
         self.stage = "read_conll"
-        self.columns = None if columns is None else tuple(columns)
+        self.columns = columns
 
     def _one(self, item: Item, run: Run) -> list[Item]:
         raw = item.value
@@ -169,7 +174,7 @@ class _Read(Map):
         Raises:
             DataError: Nobody said which they are.
         """
-        columns = self.columns or raw.columns
+        columns: Columns | None = self.columns or raw.columns
         if columns is None and suffix_of(raw.file) == ".conllu":
             columns = CONLLU
         if columns is None:
@@ -177,7 +182,7 @@ class _Read(Map):
                 "which columns are these? pass columns=['text', ..., 'ner'], or begin the file "
                 "with a line '# global.columns = ...'"
             )
-        return columns
+        return name_columns(columns, count_columns(raw) if isinstance(columns, Mapping) else None)
 
 
 @registry.writers.register("conll")
@@ -185,7 +190,7 @@ def write_conll(
     data: Any,
     path: str | Path,
     *,
-    columns: Sequence[str] | None = None,
+    columns: Columns | None = None,
     by: str = "document",
     separator: str = "\t",
     converter: Any = "conll",
@@ -202,9 +207,9 @@ def write_conll(
     Args:
         data: A stream, or an iterable of Docs.
         path: The file; `.gz`, `.bz2` and `.xz` are packed.
-        columns: Names of the columns. None takes those of CoNLL-U for `.conllu`, else those that
-            the Docs were read with, else CoNLL-U with a column NER for `.conllup`, and `text` and
-            `ner` otherwise.
+        columns: Names of the columns, or a map, as of `read_conll`. None takes those of CoNLL-U
+            for `.conllu`, else those that the Docs were read with, else CoNLL-U with a column NER
+            for `.conllup`, and `text` and `ner` otherwise.
         by: `"document"`, or `"sentence"` for Docs that are sentences: no line between them, and
             their ids are not written.
         separator: A tab or a blank.
@@ -221,16 +226,17 @@ def write_conll(
         DataError: Spans overlap or cross the end of a sentence; Docs have different columns; two
             documents have the same id.
         FileExistsError: The file exists, and `overwrite` is False.
-        ValueError: `by` or `separator` is none of its values.
+        ValueError: `by` or `separator` is none of its values, or a map of columns is empty.
     """
     if by not in ("document", "sentence"):
         raise ValueError(f"by is 'document' or 'sentence', got {by!r}")
     if separator not in ("\t", " "):
         raise ValueError(f"separator is a tab or a blank, got {separator!r}")
+    check_columns(columns)
     if converter == "conll":
         suffix = suffix_of(path)
         fixed = CONLLU if suffix == ".conllu" else None
-        kwargs = {"columns": columns or fixed, **kwargs}
+        kwargs = {"columns": name_columns(columns) if columns else fixed, **kwargs}
         kwargs.setdefault("default_columns", _COLUMNS_BY_SUFFIX.get(suffix, ("text", NER)))
     stream = data if isinstance(data, Stream) else Stream.from_items(data)
     stream = stream.with_op(_Write(_converting(converter, kwargs, "write"), separator))

@@ -19,11 +19,12 @@ from edspipe.data.conll.format import (
     show,
     text_index,
 )
-from edspipe.data.conll.rows import RowWriter, token_columns, value_of
+from edspipe.data.conll.rows import NOTHING, RowWriter, custom_columns, token_columns, value_of
 from edspipe.data.conll.spaces import Layout, following
 from edspipe.data.converters.base import default_tokenizer
 from edspipe.doc.overlaps import keep_longest
 from edspipe.doc.span_access import get_spans, set_spans
+from edspipe.doc.token_tags import declare_token_attribute, set_values
 from edspipe.errors import DataError
 from edspipe.types import SpanGetter, SpanSetter
 
@@ -40,7 +41,10 @@ class ConllConverter:
     words of the Doc. The text is that of the words and the spaces behind them: as `SpaceAfter=No`
     or `SpacesAfter=` in the column MISC says, or as in a comment `# text = ...` where the words
     fit it exactly, else one space between words and a line break between sentences. The columns
-    LEMMA, UPOS, XPOS (or POS) and FEATS become the attributes of tokens. Further columns,
+    LEMMA, UPOS, XPOS (or POS) and FEATS become the attributes of tokens; a column may also be named
+    after the attribute, `lemma_`, `pos_`, `tag_`, `morph` or `_.<name>` (a custom one, which is
+    declared). `_` is no value. Tags of UPOS that Universal Dependencies do not have are counted
+    (`unknown_pos`); in a column `pos_` they are an error. HEAD, DEPREL and further columns,
     comments, ranges and empty nodes are kept for writing.
 
     Args:
@@ -102,7 +106,7 @@ class ConllConverter:
     # ---- reading -------------------------------------------------------------------------------
 
     def read(self, record: Any) -> tuple[Doc, Counter[str]]:
-        """Return the Doc, and what is to be counted: `invalid_tags`, `text_differs`."""
+        """Return the Doc, and what is to be counted: `invalid_tags`, `text_differs`, ..."""
         columns, sentences = _parts(record)
         with_ids, form = has_ids(columns), text_index(columns)
         layout, counts = Layout(), Counter[str]()
@@ -120,6 +124,7 @@ class ConllConverter:
         doc = self._doc(layout, columns, all_rows)
         doc._.note_id = record.get("note_id")
         doc.user_data[KEPT] = _kept(columns, sentences, self._tag_index(columns))
+        counts["unknown_pos"] += _count_unknown_pos(columns, all_rows)
         counts["invalid_tags"] += self._set_spans(doc, layout.rows, columns, all_rows, ends)
         return doc, +counts
 
@@ -128,13 +133,18 @@ class ConllConverter:
             argument: layout.spread([value_of(argument, row[i]) for row in rows])
             for argument, i in token_columns(columns).items()
         }
-        return Doc(
+        doc = Doc(
             self.vocab,
             words=layout.words,
             spaces=layout.spaces,
             sent_starts=layout.sent_starts,  # type: ignore[arg-type]
             **values,  # type: ignore[arg-type]
         )
+        for name, i in custom_columns(columns).items():
+            declare_token_attribute(name)
+            fields = ["" if row[i] == NOTHING else row[i] for row in rows]
+            set_values(doc, name, [value or None for value in layout.spread(fields)])
+        return doc
 
     def _set_spans(
         self,
@@ -223,6 +233,24 @@ class ConllConverter:
             "on_overlap='longest' to leave spans out",
             id=None if ident is None else str(ident),
         )
+
+
+def _count_unknown_pos(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
+    """Count the words whose part of speech is none of Universal Dependencies.
+
+    Raises:
+        DataError: There are some in a column `pos_`, which has to fit `token.pos_`.
+    """
+    i = token_columns(columns).get("pos")
+    if i is None:
+        return 0
+    number = sum(row[i] != NOTHING and not value_of("pos", row[i]) for row in rows)
+    if number and columns[i] == "pos_":
+        raise DataError(
+            f"{number} words have a tag that token.pos_ cannot hold (NOUN, VERB, ... of Universal "
+            "Dependencies are expected): name the column 'tag_'"
+        )
+    return number
 
 
 def _parts(record: Any) -> tuple[list[str], list[dict[str, Any]]]:

@@ -196,7 +196,7 @@ def test_a_run_is_replaced_only_if_asked(work: Path, capsys: pytest.CaptureFixtu
     assert train(*words) == 1
     error = capsys.readouterr().err
     assert (
-        "run holds a run already. Go on with it (resume=, or edspipe train --resume run)" in error
+        "run holds a run already. Go on with it (resume=, or --resume on the command line)" in error
     )
     assert train(*words, "--train.overwrite=true", "--train.seed=3") == 0
 

@@ -14,6 +14,7 @@ from spacy.tokens import Doc, Span
 from spacy.vocab import Vocab
 
 from edspipe.doc.attributes import declare_span_attribute
+from edspipe.metrics.counting import read_aligned
 from edspipe.metrics.ner import (
     NerExactMetric,
     NerOverlapMetric,
@@ -21,7 +22,6 @@ from edspipe.metrics.ner import (
     SpanAttributeMetric,
     find_overlaps,
     maximum_matching,
-    read_aligned,
 )
 
 VOCAB = Vocab()
