@@ -22,7 +22,7 @@ micro, macro), C the three counts, F the six figures.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Protocol
 
@@ -150,8 +150,27 @@ def bootstrap_counts(counts: npt.ArrayLike, n_iterations: int = 1000, seed: int 
     counts = np.asarray(counts, dtype=np.float64)
     num_units, shape = len(counts), counts.shape[1:]
     sums = np.zeros((n_iterations, int(np.prod(shape))))
+    first = 0
+    for weights_RU in draw_weights(num_units, n_iterations, seed):
+        last = first + len(weights_RU)
+        sums[first:last] = weights_RU @ counts.reshape(num_units, -1)
+        first = last
+    return sums.reshape(n_iterations, *shape)
+
+
+def draw_weights(num_units: int, n_iterations: int = 1000, seed: int = 0) -> Iterator[Array]:
+    """Yield how often each unit is drawn, in slices of resamples of `MAX_WEIGHTS` at most.
+
+    Args:
+        num_units: Number of units; where there are none, there is nothing to draw.
+        n_iterations: Number of resamples.
+        seed: Seed of the draws, which `bootstrap_counts` describes.
+
+    Yields:
+        Weights of some more resamples. *Shape:* (resamples, units)
+    """
     if num_units == 0:
-        return sums.reshape(n_iterations, *shape)
+        return
     rng = np.random.default_rng(seed)
     step = max(1, MAX_WEIGHTS // num_units)
     for first in range(0, n_iterations, step):
@@ -159,9 +178,7 @@ def bootstrap_counts(counts: npt.ArrayLike, n_iterations: int = 1000, seed: int 
         draws = rng.integers(0, num_units, size=(num_rows, num_units))
         draws += np.arange(num_rows)[:, None] * num_units
         weights = np.bincount(draws.ravel(), minlength=num_rows * num_units)
-        weights_RU = weights.reshape(num_rows, num_units).astype(np.float64)
-        sums[first : first + num_rows] = weights_RU @ counts.reshape(num_units, -1)
-    return sums.reshape(n_iterations, *shape)
+        yield weights.reshape(num_rows, num_units).astype(np.float64)
 
 
 def compute_figures(counts_LC: Array) -> Array:
@@ -301,19 +318,36 @@ def paired_test(
         )
     cell = (..., rows.index(row), FIGURES.index(figure))
     counts_ULC = [table.to_array(labels) for table in tables]
-    observed = _difference(*(compute_figures(counts.sum(axis=0))[cell] for counts in counts_ULC))
-    resampled = _difference(
-        *(
-            compute_figures(bootstrap_counts(counts, bootstrap.n_iterations, bootstrap.seed))[cell]
-            for counts in counts_ULC
-        )
+    observed = [compute_figures(counts.sum(axis=0))[cell] for counts in counts_ULC]
+    resampled = [
+        compute_figures(bootstrap_counts(counts, bootstrap.n_iterations, bootstrap.seed))[cell]
+        for counts in counts_ULC
+    ]
+    return compare_figures(
+        (observed[0], observed[1]), (resampled[0], resampled[1]), bootstrap.percentile
     )
-    low, high = intervals(resampled, bootstrap.percentile)
-    difference = float(np.nan_to_num(observed))
+
+
+def compare_figures(
+    observed: tuple[Array, Array], resampled: tuple[Array, Array], percentile: float
+) -> dict[str, Any]:
+    """Return the difference of one figure of two systems, its interval and p value.
+
+    Args:
+        observed: The figure of either system; NaN where it does not exist. *Shape:* () each
+        resampled: The figure on the same resamples. *Shape:* (resamples,) each
+        percentile: Lower end of the interval.
+
+    Returns:
+        As of `paired_test`.
+    """
+    difference = float(np.nan_to_num(_difference(*observed)))
+    differences = _difference(*resampled)
+    low, high = intervals(differences, percentile)
     return {
         "difference": difference,
         "ci": [float(low), float(high)],
-        "p_value": _p_value(difference, resampled[~np.isnan(resampled)]),
+        "p_value": _p_value(difference, differences[~np.isnan(differences)]),
     }
 
 

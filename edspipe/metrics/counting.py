@@ -50,7 +50,7 @@ class CountingDocs(ABC):
         """
         tables = [CountTable() for _ in systems]
         for position, (gold, *predictions) in enumerate(read_aligned(gold_docs, *systems)):
-            unit = 0 if ci is None else _find_unit(gold, position, ci.group_by)
+            unit = 0 if ci is None else find_unit(gold, position, ci.group_by)
             for table, predicted in zip(tables, predictions, strict=True):
                 table.add(unit, self.count(gold, predicted))
         return tables
@@ -96,7 +96,7 @@ def _check_texts(gold: Doc, predicted: Doc, position: int) -> None:
     expected, came = _num_chars(gold), _num_chars(predicted)
     if expected != came:
         raise ValueError(
-            f"{_name(gold, position)} has {expected} characters in gold and {came} in the "
+            f"{name_doc(gold, position)} has {expected} characters in gold and {came} in the "
             "predictions; expected the same text. Are both in the same order?"
         )
 
@@ -105,11 +105,12 @@ def _num_chars(doc: Doc) -> int:
     return doc[-1].idx + len(doc[-1].text_with_ws) if len(doc) else 0
 
 
-def _name(doc: Doc, position: int) -> str:
+def name_doc(doc: Doc, position: int) -> str:
+    """Return what messages call a document: its position and id, never its text."""
     return f"the document at position {position} (note id: {doc._.note_id})"
 
 
-def _find_unit(doc: Doc, position: int, group_by: Any) -> Hashable:
+def find_unit(doc: Doc, position: int, group_by: Any) -> Hashable:
     """Return the unit of the bootstrap that a gold document belongs to."""
     if group_by is None:
         return position
@@ -121,7 +122,7 @@ def _find_unit(doc: Doc, position: int, group_by: Any) -> Hashable:
     unit: Hashable = getattr(doc._, group_by) if isinstance(group_by, str) else group_by(doc)
     if unit is None:
         raise ValueError(
-            f"{_name(doc, position)} belongs to no group: ci.group_by gave None; every gold "
+            f"{name_doc(doc, position)} belongs to no group: ci.group_by gave None; every gold "
             "document needs a group"
         )
     return unit

@@ -8,11 +8,11 @@ from typing import Any
 from edspipe.metrics.errors_by_type import KINDS
 
 COLUMNS = {"p": "precision", "r": "recall", "f": "F1", "support": "gold", "positives": "found"}
-SUMMARY = ("micro", "macro")
+SUMMARY = ("micro", "macro", "weighted")
 
 
 def scores_table(scores: Mapping[str, Any]) -> str:
-    """Return a table of the scores of a metric: a row a label, then micro and macro.
+    """Return a table of the scores of a metric: a row a label, then the means.
 
     Args:
         scores: What a metric returned: a dict of figures by label. Where it has intervals, they
@@ -39,7 +39,8 @@ def comparison_table(
         scores_b: What it returned for the second.
         names: What to call them.
     """
-    labels = sorted({*_labels(scores_a), *_labels(scores_b)}.difference(SUMMARY)) + list(SUMMARY)
+    names_ab = {*_labels(scores_a), *_labels(scores_b)}
+    labels = sorted(names_ab.difference(SUMMARY)) + [name for name in SUMMARY if name in names_ab]
     rows = [["F1", *names, "difference"]]
     for label in labels:
         one, other = (scores.get(label, {}).get("f", 0.0) for scores in (scores_a, scores_b))
@@ -83,8 +84,8 @@ def confusions_table(confusion: Mapping[str, Any], num_rows: int = 10) -> str:
 
 
 def _labels(scores: Mapping[str, Any]) -> list[str]:
-    """Return the rows of a report: labels, then micro and macro."""
-    names = [name for name in scores if name != "ci" or "f" in scores[name]]
+    """Return the rows of a report: labels, then the means; figures of their own are no row."""
+    names = [name for name, value in scores.items() if isinstance(value, Mapping) and "f" in value]
     last = [name for name in SUMMARY if name in names]
     return [name for name in names if name not in last] + last
 

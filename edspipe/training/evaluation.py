@@ -36,11 +36,23 @@ def predict(nlp: Pipeline, docs: Sequence[Doc], **settings: Any) -> list[Doc]:
         docs: Documents; they are not changed.
         **settings: As of `nlp.pipe`.
     """
-    predicted = list(nlp.pipe([bare_copy(doc) for doc in docs], seed=0, **settings))
+    without = gold_doc_attributes(nlp)
+    copies = [bare_copy(doc, without) for doc in docs]
+    predicted = list(nlp.pipe(copies, seed=0, **settings))
     for gold_place, written in _moved(nlp):
         for doc in predicted:
             set_spans(doc, get_spans(doc, written), gold_place)
+    for _, component in nlp.torch_components():
+        if put := getattr(component, "put_where_gold_is", None):
+            for doc in predicted:
+                put(doc)
     return predicted
+
+
+def gold_doc_attributes(nlp: Pipeline) -> set[str]:
+    """Return the attributes of documents where pipes that are switched on have gold."""
+    pipes = (component for _, component in nlp.torch_components())
+    return {name for pipe in pipes for name in getattr(pipe, "gold_doc_attributes", ())}
 
 
 def _moved(nlp: Pipeline) -> Iterator[tuple[SpanSetter, SpanGetter]]:

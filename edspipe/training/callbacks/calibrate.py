@@ -38,7 +38,9 @@ class Calibrate(Callback):
 
     def on_chosen(self, run: Run, nlp: Pipeline, corpora: Mapping[str, Corpus]) -> bool:
         pipes: dict[str, Any] = {
-            name: pipe for name, pipe in nlp.torch_components() if hasattr(pipe, "temperature")
+            name: pipe
+            for name, pipe in nlp.torch_components()
+            if hasattr(pipe, "temperature") and hasattr(pipe, "target_span_getter")
         }
         if VAL not in corpora or not pipes:
             logger.warning("calibrate: needs val_data and a pipe that says how sure it is")

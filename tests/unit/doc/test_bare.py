@@ -62,3 +62,11 @@ def test_the_original_is_not_changed_through_the_copy() -> None:
     copy.spans["new"] = [Span(copy, 0, 1, "A")]
     assert doc._.ward == "A3"
     assert "new" not in doc.spans
+
+
+@pytest.mark.usefixtures("_extensions")
+def test_attributes_of_the_document_can_be_left_out_too() -> None:
+    doc = NLP.make_doc("Pas de fièvre.")
+    doc._.note_id, doc._.ward = "n1", "A3"
+    copy = bare_copy(doc, {"ward"})
+    assert (copy._.note_id, copy._.ward) == ("n1", None)
