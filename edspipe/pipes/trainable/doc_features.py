@@ -59,9 +59,9 @@ class DocFeatures:
             return
         rows = [[_number(doc, name) for name in self.attributes] for doc in docs]
         values = np.array(rows, dtype=np.float64).reshape(len(rows), len(self.attributes))
-        known = ~np.isnan(values)
-        for name, found in zip(self.attributes, known.any(axis=0), strict=True):
-            if not found:
+        num_known = np.sum(~np.isnan(values), axis=0).tolist()
+        for name, number in zip(self.attributes, num_known, strict=True):
+            if not number:
                 raise ConfigError(
                     f"features: none of {len(rows)} documents has a number in doc.{name}; set it, "
                     "or leave it out"
@@ -98,7 +98,8 @@ class DocFeatures:
         """
         if not isinstance(state, dict) or state.get("names") != self.attributes:
             raise CheckpointError(f"{file}: the features are not those of the config")
-        means, stds = state.get("means"), state.get("stds")
+        means: Any = state.get("means")
+        stds: Any = state.get("stds")
         for numbers in (means, stds):
             if not _are_numbers(numbers) or len(numbers) not in (0, len(self.attributes)):
                 raise CheckpointError(f"{file}: expected a number a feature, or none yet")
