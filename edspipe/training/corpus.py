@@ -19,7 +19,7 @@ from edspipe.doc.token_tags import get_word_tags
 from edspipe.errors import DataError
 from edspipe.stream.hooks import count_words, sha256_of
 from edspipe.stream.stream import Stream
-from edspipe.training.data import TrainingData
+from edspipe.training.data import DEFAULT_BATCH, TrainingData, measured
 from edspipe.training.records import TRAIN
 from edspipe.types import SpanGetter
 
@@ -39,6 +39,38 @@ class Corpus:
     source: Stream = field(repr=False)
     profile: dict[str, Any]
     digests: list[tuple[Any, str]] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Corpora:
+    """All documents of a training.
+
+    Attributes:
+        train: Of each training data.
+        others: Of validation and test (`"val"`, `"test"`), where there are any.
+    """
+
+    train: list[Corpus]
+    others: dict[str, Corpus]
+
+    @property
+    def val_docs(self) -> Sequence[Any]:
+        """The documents of validation."""
+        return self.others["val"].docs if "val" in self.others else ()
+
+    def digests(self) -> dict[str, Any]:
+        """Return the id and the SHA-256 of the text of every document."""
+        found = {f"train.{i}": corpus.digests for i, corpus in enumerate(self.train)}
+        return {**found, **{role: corpus.digests for role, corpus in self.others.items()}}
+
+
+def holds_all(data: TrainingData, corpus: Corpus) -> bool:
+    """Whether a batch has room for all documents: it would hold each of them many times."""
+    size, of_features = measured(data.batch_size or DEFAULT_BATCH)
+    num_docs, num_words = corpus.profile["num_docs"], corpus.profile["num_words"]
+    return not of_features and size.limit >= (
+        num_docs if size.by in ("docs", "items") else num_words
+    )
 
 
 def read_corpus(

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
+
+from edspipe.errors import ConfigError
 
 Policy = Literal["skip", "clip_mean", "clip_threshold"]
 
@@ -128,3 +131,19 @@ def scale(parameters: Iterable[torch.nn.Parameter], factor: float) -> None:
     for parameter in parameters:
         if parameter.grad is not None:
             parameter.grad.mul_(factor)
+
+
+def read_spikes(value: Any) -> NoSpikePolicy:
+    """Read a policy from an argument: itself, its name, its options, or None for none.
+
+    Raises:
+        ConfigError: It does not exist, or an option is wrong.
+    """
+    if value is None:
+        return NoSpikePolicy()
+    if isinstance(value, NoSpikePolicy):
+        return deepcopy(value)
+    try:
+        return GradientSpikes(**({"policy": value} if isinstance(value, str) else value))
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"grad_spikes: {error}") from None

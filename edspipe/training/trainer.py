@@ -9,8 +9,7 @@ The hand-written loop of `train.py` does the same in one screen, without what is
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,11 +24,11 @@ from edspipe.pipeline.precision import autocast, resolve_precision
 from edspipe.training.batches import Batches, BatchMaker, Part, TaskBatch, describe_batches
 from edspipe.training.callbacks.defaults import in_order
 from edspipe.training.checkpoint import find_checkpoint, read_plain
-from edspipe.training.corpus import Corpus, read_corpus, warn_of_unknown_labels
-from edspipe.training.data import DEFAULT_BATCH, TrainingData, measured, read_all
+from edspipe.training.corpus import Corpora, Corpus, holds_all, read_corpus, warn_of_unknown_labels
+from edspipe.training.data import TrainingData, read_all
 from edspipe.training.evaluation import Metric, read_metrics
 from edspipe.training.finishing import Finished, finish
-from edspipe.training.gradients import GradientSpikes, NoSpikePolicy
+from edspipe.training.gradients import read_spikes
 from edspipe.training.loggers.reading import read_loggers
 from edspipe.training.phases import remove_phases, train_in_phases
 from edspipe.training.processes import Processes, find_processes
@@ -264,7 +263,7 @@ class Trainer:
             output_dir=settings.output_dir,
             autocast=context,
             grad_max_norm=settings.grad_max_norm,
-            spikes=_read_spikes(settings.grad_spikes),
+            spikes=read_spikes(settings.grad_spikes),
             scaler=scaler,
             log_every=settings.log_every,
         )
@@ -292,7 +291,7 @@ class Trainer:
             seed=(settings.seed + number) % 2**32,
             num_workers=settings.num_preprocessing_workers,
             across_epochs=settings.max_epochs is None
-            and not _holds_all(self.training_data[number], corpus),
+            and not holds_all(self.training_data[number], corpus),
         )
 
     # ---- going on --------------------------------------------------------------------------
@@ -361,29 +360,6 @@ class Trainer:
         }
 
 
-@dataclass(frozen=True)
-class Corpora:
-    """All documents of a training.
-
-    Attributes:
-        train: Of each training data.
-        others: Of validation and test (`"val"`, `"test"`), where there are any.
-    """
-
-    train: list[Corpus]
-    others: dict[str, Corpus]
-
-    @property
-    def val_docs(self) -> Sequence[Any]:
-        """The documents of validation."""
-        return self.others["val"].docs if "val" in self.others else ()
-
-    def digests(self) -> dict[str, Any]:
-        """Return the id and the SHA-256 of the text of every document."""
-        found = {f"train.{i}": corpus.digests for i, corpus in enumerate(self.train)}
-        return {**found, **{role: corpus.digests for role, corpus in self.others.items()}}
-
-
 def _is_of(checkpoint: Path, folder: Path) -> bool:
     """Whether a checkpoint is one of the run in a folder."""
     return checkpoint.parent.parent.resolve() == folder.resolve()
@@ -418,26 +394,6 @@ def _halve(
         maker.part([maker.sample(docs[task.source_indices[i]]) for i in positions], positions)
         for positions in (part.positions[:middle], part.positions[middle:])
     ]
-
-
-def _holds_all(data: TrainingData, corpus: Corpus) -> bool:
-    """Whether a batch has room for all documents: it would hold each of them many times."""
-    size, of_features = measured(data.batch_size or DEFAULT_BATCH)
-    num_docs, num_words = corpus.profile["num_docs"], corpus.profile["num_words"]
-    return not of_features and size.limit >= (
-        num_docs if size.by in ("docs", "items") else num_words
-    )
-
-
-def _read_spikes(value: Any) -> NoSpikePolicy:
-    if value is None:
-        return NoSpikePolicy()
-    if isinstance(value, NoSpikePolicy):
-        return deepcopy(value)
-    try:
-        return GradientSpikes(**({"policy": value} if isinstance(value, str) else value))
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"grad_spikes: {error}") from None
 
 
 def _check_monitored(run: Run) -> None:
