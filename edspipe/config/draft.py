@@ -29,10 +29,12 @@ class Origin:
     Attributes:
         factory: The registered name, e.g. `"eds.ner_crf"`.
         params: The arguments that were given, inner components built.
+        kind: The registry that has the name.
     """
 
     factory: str
     params: dict[str, Any] = field(default_factory=dict)
+    kind: str = "factory"
 
 
 class Draft:
@@ -46,6 +48,8 @@ class Draft:
     Raises:
         ConfigError: An argument does not exist.
     """
+
+    kind = "factory"
 
     def __init__(self, factory: str, func: Callable[..., Any], params: dict[str, Any]) -> None:
         self.factory = factory

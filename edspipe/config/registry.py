@@ -68,7 +68,7 @@ class Registry(confit.Registry):
             result = call(params)
             if type(result) is fn:
                 own = {key: value for key, value in params.items() if key not in ("nlp", "name")}
-                result._origin = Origin(name, own)
+                result._origin = Origin(name, own, self.kind)
             return result
 
         with warnings.catch_warnings():

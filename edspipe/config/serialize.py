@@ -74,7 +74,7 @@ def to_config(value: Any, path: str, seen: dict[int, str]) -> Any:
         if id(value) in seen:
             return Reference(seen[id(value)])
         seen[id(value)] = path
-        block = {"@factory": origin.factory}
+        block = {f"@{origin.kind}": origin.factory}
         block.update(
             {key: to_config(item, f"{path}.{key}", seen) for key, item in origin.params.items()}
         )

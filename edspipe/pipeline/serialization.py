@@ -30,6 +30,8 @@ META = "meta.json"
 PIPES = "pipes"
 SUFFIXES = (".json", ".jsonl", ".txt", ".yml", ".safetensors", ".model", ".cfg", "")
 """Kinds of files that a model may hold: none of them can run code."""
+KINDS = ("@core", "@factory", "@losses")
+"""Registries whose names may stand in the config of a model."""
 NAMES = ("lookups.bin",)
 """Files with other endings: spaCy's tables, in msgpack."""
 _WEIGHTS = "weights.safetensors"  # as every TorchComponent calls them
@@ -165,7 +167,7 @@ def read_model_config(folder: Path) -> Config:
         raise CheckpointError(f"{folder / CONFIG}: expected the block nlp alone")
     for path, value in walk(config):
         for key in value if isinstance(value, dict) else ():
-            if isinstance(key, str) and key.startswith("@") and key not in ("@core", "@factory"):
+            if isinstance(key, str) and key.startswith("@") and key not in KINDS:
                 where = ".".join(path)
                 raise CheckpointError(f"{folder / CONFIG}: {where}.{key} has no place in a model")
     return config

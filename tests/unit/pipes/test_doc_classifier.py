@@ -290,7 +290,6 @@ def test_a_pipe_without_labels_says_what_to_do(encoder_dir):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"pooling": "cls"}, r"pooling: embeddings give vectors of words, .* take 'attention'"),
         ({"hidden_size": 8}, r"hidden_size: expected .* got 8 for head='linear'"),
         ({"head": "mlp", "hidden_size": 0}, r"hidden_size: expected a size from 1 up"),
         ({"min_count": 0}, r"min_count: expected 1 or more, got 0"),

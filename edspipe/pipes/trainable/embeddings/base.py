@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
 import torch
 from spacy.tokens import Doc, Span
 
+from edspipe.errors import ConfigError
 from edspipe.pipeline.batch_cache import cache_scope
 from edspipe.pipeline.torch_component import Features, TorchComponent, evaluating, to_device
 
@@ -28,11 +30,19 @@ class WordEmbedding(TorchComponent):
     - `embeddings`, float, *Shape* `(words, output_size)`: vectors of all words, context by context;
     - `lengths`, int64, *Shape* `(contexts,)`: how many words each context has;
     - `sizes`: the same as a tuple of Python ints. It never leaves the host, so that what stands
-      above can plan shapes without waiting for a GPU.
+      above can plan shapes without waiting for a GPU;
+    - `cls`, where `with_cls` is set, float, *Shape* `(contexts, output_size)`: of each context the
+      mean, over the windows that it is read in, of the vectors of their first special piece.
     """
 
     output_size: int
     """Size of the vectors."""
+    gives_cls: bool = False
+    """Whether there is a vector of a special piece before the words, `[CLS]` or `<s>`."""
+    with_cls: bool = False
+    """Whether `forward` returns `cls`. Who needs it sets it, where `gives_cls` says that it can."""
+    frozen: bool = False
+    """Whether it is never trained, and stays in evaluation mode."""
 
     @abstractmethod
     def preprocess(
@@ -49,6 +59,32 @@ class WordEmbedding(TorchComponent):
             contexts: Spans that are read apart; None reads the whole Doc as one context.
             prompts: A text a context that is read before it (a question, the name of a label).
         """
+
+    # ---- frozen ----------------------------------------------------------------------------
+
+    def freeze(self) -> None:
+        """Never train this embedding, nor those that it is built on, and keep them in evaluation
+        mode. It may be called again, when new parameters may have come."""
+        for module in self.modules():
+            if isinstance(module, WordEmbedding):
+                module.frozen = True
+        self._keep_frozen()
+
+    def _keep_frozen(self) -> None:
+        if self.frozen:
+            self.requires_grad_(False)
+            self.train(False)
+
+    def train(self, mode: bool = True) -> Any:
+        """Set training mode, or evaluation mode; a frozen embedding stays in evaluation mode."""
+        return super().train(mode and not self.frozen)
+
+    def from_disk(self, path: Path, *, exclude: set[int] | None = None) -> None:
+        """Read weights and tables back, which may bring new parameters; they are frozen too."""
+        super().from_disk(path, exclude=exclude)
+        self._keep_frozen()
+
+    # ---- vectors of Docs -------------------------------------------------------------------
 
     @overload
     def embed(self, docs: Doc) -> np.ndarray: ...
@@ -108,6 +144,28 @@ def _bounded(docs: Iterable[Doc]) -> Iterator[list[Doc]]:
         num_words += len(doc)
     if batch:
         yield batch
+
+
+def ask_for_cls(name: str, embedding: WordEmbedding) -> None:
+    """Make an embedding return `cls`.
+
+    Args:
+        name: The argument that needs it, for the message.
+        embedding: The embedding.
+
+    Raises:
+        ConfigError: It has none.
+    """
+    if not embedding.gives_cls:
+        origin = getattr(embedding, "_origin", None)
+        kind = type(embedding).__name__ if origin is None else origin.factory
+        raise ConfigError(
+            f"{name}: 'cls' is the vector of an encoder's first special piece, and {kind} has "
+            "none. eds.transformer has one, if its tokenizer begins texts with a special piece, "
+            "and if it stands here itself, below no other embedding; or take 'attention', 'mean' "
+            "or 'max'"
+        )
+    embedding.with_cls = True
 
 
 def context_sizes(below: dict[str, Any]) -> tuple[int, ...]:

@@ -71,13 +71,12 @@ class Context:
 
 
 class FreezableEmbedding(WordEmbedding):
-    """An embedding that can be frozen: it is never trained, and stays in evaluation mode.
+    """An embedding whose vectors can be kept once it is frozen.
 
     A subclass calls `set_frozen` at the end of its constructor. Vectors of a context must not
     depend on the other contexts of its batch; `reads_exactly` says when not even by rounding.
     """
 
-    frozen: bool = False
     cache: VectorCache
 
     # ---- what a subclass does --------------------------------------------------------------
@@ -98,7 +97,8 @@ class FreezableEmbedding(WordEmbedding):
 
     @abstractmethod
     def encode(self, batch: Batch) -> torch.Tensor:
-        """Compute the vectors of the words of a batch. *Shape* `(words, output_size)`"""
+        """Compute the vectors of the words of a batch, and with `with_cls` those of its contexts
+        after them. *Shape* `(words, output_size)`, or `(words + contexts, output_size)`"""
 
     @abstractmethod
     def reading_settings(self) -> tuple[Any, ...]:
@@ -115,7 +115,7 @@ class FreezableEmbedding(WordEmbedding):
             ConfigError: As of `set_cache`.
         """
         self.frozen = frozen
-        self._freeze()
+        self._keep_frozen()
         self.set_cache(cache, cache_bytes, cache_dir)
 
     def set_cache(
@@ -144,20 +144,6 @@ class FreezableEmbedding(WordEmbedding):
         if "cache" in self.__dict__:
             self.cache.flush()
         self.cache = new
-
-    def _freeze(self) -> None:
-        if self.frozen:
-            self.requires_grad_(False)
-            self.train(False)
-
-    def from_disk(self, path: Path, *, exclude: set[int] | None = None) -> None:
-        """Read weights and tables back, which may bring new parameters; they are frozen too."""
-        super().from_disk(path, exclude=exclude)
-        self._freeze()
-
-    def train(self, mode: bool = True) -> Any:
-        """Set training mode, or evaluation mode; a frozen embedding stays in evaluation mode."""
-        return super().train(mode and not self.frozen)
 
     @property
     def reads_exactly(self) -> bool:
@@ -229,14 +215,19 @@ class FreezableEmbedding(WordEmbedding):
         """Compute, or look up, the vectors of the words.
 
         Returns:
-            `embeddings`, *Shape* `(words, output_size)`; `lengths`, *Shape* `(contexts,)`; and
-            `sizes`, the same as a tuple of ints.
+            `embeddings`, *Shape* `(words, output_size)`; `lengths`, *Shape* `(contexts,)`;
+            `sizes`, the same as a tuple of ints; and with `with_cls` `cls`, *Shape*
+            `(contexts, output_size)`.
 
         Raises:
             ConfigError: There is a cache, and the embedding trains.
         """
         vectors = self._look_up(batch[CONTEXTS]) if CONTEXTS in batch else self.encode(batch)
-        return {"embeddings": vectors, "lengths": batch["lengths"], "sizes": batch["sizes"]}
+        sizes = {"lengths": batch["lengths"], "sizes": batch["sizes"]}
+        if not self.with_cls:
+            return {"embeddings": vectors, **sizes}
+        num_words = sum(batch["sizes"])
+        return {"embeddings": vectors[:num_words], "cls": vectors[num_words:], **sizes}
 
     def _look_up(self, contexts: Sequence[Context]) -> torch.Tensor:
         if not self.cache.is_on:  # it was switched off after the batch was made
@@ -244,6 +235,8 @@ class FreezableEmbedding(WordEmbedding):
         device = self.device.type
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else "as is"
         settings = (dtype, torch.__version__, spacy.__version__, *self.reading_settings())
+        if self.with_cls:
+            settings += ("cls",)  # a row more a context
         kept = self.cache.vectors(self, settings)
         keys = list(dict.fromkeys(context.key for context in contexts))
         found = dict(zip(keys, kept.get(keys), strict=True))
@@ -255,16 +248,22 @@ class FreezableEmbedding(WordEmbedding):
             found.update(self._learn(list(new.values()), kept))
         num_missed = sum(context.key in new for context in contexts)
         self.cache.count(len(contexts) - num_missed, num_missed)
-        parts = [found[context.key] for context in contexts]
+        parts: list[torch.Tensor] = [found[context.key] for context in contexts]  # type: ignore[misc]
         if not parts:
             return self.empty()
-        return to_device(joined(parts), self.device)  # type: ignore[arg-type]
+        if self.with_cls:
+            parts = [*(part[:-1] for part in parts), *(part[-1:] for part in parts)]
+        return to_device(joined(parts), self.device)
 
     def _learn(self, contexts: Sequence[Context], kept: Vectors) -> dict[bytes, torch.Tensor]:
         vectors = self._compute(contexts)
         if self.cache.kind != "gpu":
             vectors = vectors.cpu()
-        parts = vectors.split([context.num_words for context in contexts])
+        sizes = [context.num_words for context in contexts]
+        parts = vectors[: sum(sizes)].split(sizes)
+        if self.with_cls:
+            rows = vectors[sum(sizes) :].split(1)
+            parts = tuple(torch.cat(pair) for pair in zip(parts, rows, strict=True))
         for context, part in zip(contexts, parts, strict=True):
             kept.add(context.key, part)
         return {context.key: part for context, part in zip(contexts, parts, strict=True)}

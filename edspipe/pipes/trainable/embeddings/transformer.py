@@ -46,6 +46,9 @@ class Transformer(FreezableEmbedding):
     `window` pieces that start every `stride` pieces; each piece is kept from the window where it
     is most central.
 
+    A context has also a vector of the encoder's first special piece, `[CLS]` or `<s>`, for what is
+    learned on whole documents: the mean over the windows of the context.
+
     ```python
     eds.transformer(model="path/to/encoder", window=128, stride=96)
     ```
@@ -110,6 +113,7 @@ class Transformer(FreezableEmbedding):
         if len(self.tokenizer) > self.encoder.config.vocab_size:
             self.encoder.resize_token_embeddings(len(self.tokenizer), mean_resizing=False)
         self.prefix, self.suffix, self.between = special_pieces(self.tokenizer)
+        self.gives_cls = bool(self.prefix)
         self._check_window()
         self.pooling = LayerPooling(layers, layer_pooling, self.encoder.config.num_hidden_layers)
         self.output_size = self.pooling.output_size(self.encoder.config.hidden_size)
@@ -211,17 +215,20 @@ class Transformer(FreezableEmbedding):
             one after the other) of the words' pieces, *Shape* `(pairs,)`, grouped by word, with
             `bags`, where each word's group begins, *Shape* `(words,)`; `is_empty`, the words
             without pieces, *Shape* `(words,)`; and `lengths`, the words of each context,
-            *Shape* `(contexts,)`, with `sizes`, the same as a tuple of ints.
+            *Shape* `(contexts,)`, with `sizes`, the same as a tuple of ints. With `with_cls`, each
+            context stands among the words once more, after them all, as one word that owns the
+            first special piece of each of its windows.
         """
         pieces = _all(batch, "pieces")
         counts = _all(batch, "num_owned")
         num_pieces = np.array([len(ids) for ids in pieces], dtype=np.int64)
         stride = self.window if self.training and not self.training_stride else self.stride
         windows = make_windows(num_pieces, self.window, stride)
+        heads = self._heads(batch, len(pieces))
         layout = lay_out(
             _join(pieces),
             windows,
-            heads=self._heads(batch, len(pieces)),
+            heads=heads,
             suffix=self.suffix,
             padding=self.tokenizer.pad_token_id or 0,
             max_padding=0 if self.reads_exactly else self.max_padding,
@@ -230,12 +237,19 @@ class Transformer(FreezableEmbedding):
         )
         cells = layout.offsets[windows.rows] + windows.columns
         first = np.cumsum(num_pieces) - num_pieces
-        owned = _join([ids + at for ids, at in zip(_all(batch, "owned"), first, strict=True)])
+        owned = cells[
+            _join([ids + at for ids, at in zip(_all(batch, "owned"), first, strict=True)])
+        ]
         num_owned = _join(counts)
+        if self.with_cls:
+            before = np.array([len(heads[text]) for text in windows.texts.tolist()], dtype=np.int64)
+            owned = np.concatenate([owned, layout.offsets - before])
+            num_windows = np.bincount(windows.texts, minlength=len(pieces))
+            num_owned = np.concatenate([num_owned, num_windows])
         sizes = tuple(len(number) for number in counts)
         return {
             "windows": [_tensors(table) for table in layout.tables],
-            "owned": torch.from_numpy(cells[owned]),
+            "owned": torch.from_numpy(owned),
             "bags": torch.from_numpy(np.cumsum(num_owned) - num_owned),
             "is_empty": torch.from_numpy(num_owned == 0),
             "lengths": torch.tensor(sizes, dtype=torch.int64),
@@ -258,7 +272,8 @@ class Transformer(FreezableEmbedding):
         return heads
 
     def encode(self, batch: Batch) -> torch.Tensor:
-        """Compute the vectors of the words. *Shape* `(words, output_size)`"""
+        """Compute the vectors of the words, and with `with_cls` those of the contexts after them.
+        *Shape* `(words, output_size)`, or `(words + contexts, output_size)`"""
         if not batch["windows"]:
             return self.empty_word.expand(len(batch["bags"]), -1)
         vectors = mean_of_pieces(self._encode(batch["windows"]), batch["owned"], batch["bags"])

@@ -16,18 +16,18 @@ from torch import Tensor
 from edspipe.errors import ConfigError
 
 DocPoolingMode = Literal["mean", "max", "attention", "cls"]
-"""`"cls"` is refused, by `check_pooling`, with the reason."""
 
 
 class DocPooling(torch.nn.Module):
-    """Makes one vector of the words of each document; without words it is zero.
+    """Makes one vector of those of each document, e.g. of its words; without any it is zero.
 
     There is no padding, so a document's vector does not depend on the others of its batch.
 
     Args:
         mode: `"mean"`, `"max"`, or `"attention"`: a mean whose weights are a softmax, over the
             words of the document, of products with a learned vector (Yang et al. 2016, without
-            their hidden layer). It begins as the mean.
+            their hidden layer). It begins as the mean. `"cls"` is for vectors of documents, one
+            each: it leaves them as they are.
         size: Size of the vectors.
     """
 
@@ -53,7 +53,8 @@ class DocPooling(torch.nn.Module):
         if not len(vectors_WD):  # a bag of nothing cannot be taken from nothing
             return vectors_WD.new_zeros(len(first_N), vectors_WD.shape[1])
         if self.mode != "attention":
-            return F.embedding_bag(word_P, vectors_WD, first_N, mode=self.mode)
+            mode = "mean" if self.mode == "cls" else self.mode
+            return F.embedding_bag(word_P, vectors_WD, first_N, mode=mode)
         scores_P = (vectors_WD @ self.query_D.float()).index_select(0, word_P).float()
         weights_P = segment_softmax(scores_P, doc_P, len(first_N))
         return F.embedding_bag(
@@ -100,23 +101,6 @@ def segment_softmax(scores: Tensor, segments: Tensor, num_segments: int) -> Tens
     exponentials = torch.exp(scores - highest.index_select(0, segments))
     sums = exponentials.new_zeros(num_segments).index_add(0, segments, exponentials)
     return exponentials / sums.index_select(0, segments)
-
-
-def check_pooling(name: str, mode: str) -> None:
-    """Refuse what word embeddings cannot give.
-
-    Args:
-        name: The argument, for the message.
-        mode: The mode of pooling.
-
-    Raises:
-        ConfigError: It is `"cls"`.
-    """
-    if mode == "cls":
-        raise ConfigError(
-            f"{name}: embeddings give vectors of words, and none of a piece before them ([CLS]), "
-            "of which a long document has one a window; take 'attention', 'mean' or 'max'"
-        )
 
 
 def check_hidden_size(name: str, head: str, hidden_size: int | None) -> None:
