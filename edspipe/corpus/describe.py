@@ -40,9 +40,9 @@ class Description:
             by linear interpolation).
         length_characters: Likewise, of characters.
         spans: By label: `spans`, `docs` that have one, `groups` that have one.
-        classes: By label of `doc.cats`: `docs` that have it, `groups`.
+        classes: By label of documents: `docs` that have it, `groups`.
         together: By label of spans, by label: documents that have both.
-        classes_together: Likewise, of `doc.cats`.
+        classes_together: Likewise, by label of documents.
     """
 
     num_docs: int
@@ -99,6 +99,7 @@ def describe(
     span_getter: SpanGetter = ALL_SPANS,
     *,
     group_by: GroupBy = "patient_id",
+    labels: str = CATS,
 ) -> Description:
     """Count what is in a corpus; it can be printed, and holds no text.
 
@@ -107,11 +108,12 @@ def describe(
         span_getter: Which spans are counted; by default all, those in several groups once.
         group_by: The group (patient) of a document: an attribute `doc._.<name>`, or a function.
             Documents without one are counted.
+        labels: Where labels of documents are: `"cats"`, or `"_.<name>"`.
 
     Raises:
         DataError: There are no documents.
     """
-    tally = _Tally(span_getter, group_by)
+    tally = _Tally(span_getter, group_by, labels)
     for doc in docs:
         tally.add(doc)
     if not tally.words:
@@ -122,8 +124,8 @@ def describe(
 class _Tally:
     """Counts documents as they pass."""
 
-    def __init__(self, span_getter: SpanGetter, group_by: GroupBy) -> None:
-        self.layer, self.cats = Layer(span_getter, "span"), Layer(CATS)
+    def __init__(self, span_getter: SpanGetter, group_by: GroupBy, labels: str) -> None:
+        self.layer, self.cats = Layer(span_getter, "span"), Layer(labels, "document")
         self.group_by = group_by
         self.words: list[int] = []
         self.characters: list[int] = []
@@ -140,7 +142,7 @@ class _Tally:
         labels = self.layer.labels_of(doc)
         self.spans.add(labels, group)
         self.classes.add(self.cats.labels_of(doc), group)
-        self.classes.counts.update(dict.fromkeys(doc.cats, 0))
+        self.classes.counts.update(dict.fromkeys(self.cats.known_labels(doc), 0))
         self.counts["without_group"] += group is None
         self.counts["empty"] += not doc.text.strip()
         self.counts["without_spans"] += not labels

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from edspipe.data.iterables import from_iterable, to_iterable
     from edspipe.data.json.streams import read_json, write_json
     from edspipe.data.parquet.streams import read_parquet, write_parquet
+    from edspipe.data.split import from_split
     from edspipe.data.standoff.streams import read_standoff, write_standoff
     from edspipe.data.text.streams import read_text, write_text
 
@@ -33,6 +34,7 @@ __all__ = [
     "from_pandas",
     "from_polars",
     "from_spark",
+    "from_split",
     "read_conll",
     "read_csv",
     "read_docbin",

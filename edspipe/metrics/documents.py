@@ -16,7 +16,7 @@ from edspipe.doc.document_labels import check_label_attribute, gold_labels, name
 from edspipe.errors import did_you_mean
 from edspipe.metrics.bootstrap import Bootstrap
 from edspipe.metrics.counting import find_unit, name_doc, read_aligned
-from edspipe.metrics.label_figures import compare_labels, evaluate_labels
+from edspipe.metrics.label_figures import LabelTable, compare_labels, evaluate_labels
 
 OTHERS = "*"
 """In a table of thresholds, stands for labels that are not listed."""
@@ -42,8 +42,26 @@ class _Rows:
 
     gold: list[set[str]] = field(default_factory=list)
     groups: list[Hashable] = field(default_factory=list)
+    docs: list[Doc] = field(default_factory=list)
     systems: list[_System] = field(default_factory=list)
     named: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True)
+class LabelledDocs:
+    """Documents whose gold labels are known.
+
+    Attributes:
+        labels: The labels, one for each column of the table.
+        table: Gold labels, decisions and scores.
+        groups: The group of each document.
+        docs: The gold documents.
+    """
+
+    labels: list[str]
+    table: LabelTable
+    groups: list[Hashable]
+    docs: list[Doc]
 
 
 @registry.metrics.register("eds.document_labels")
@@ -103,12 +121,63 @@ class DocumentLabelsMetric:
                 threshold or the name of another entry.
             DataError: An attribute holds no labels.
         """
-        rows = self._read(gold_docs, predicted_docs, ci=self.ci)
+        return self.evaluate(self.read(gold_docs, predicted_docs), self.ci)
+
+    def evaluate(self, read: LabelledDocs, ci: Any = None) -> dict[str, Any]:
+        """Return the figures of documents that `read` has read.
+
+        Args:
+            read: The documents.
+            ci: Options of the bootstrap, in place of the metric's own.
+
+        Raises:
+            ValueError: A label has the name of another entry.
+        """
+        table = read.table
+        return evaluate_labels(
+            table.gold_NL,
+            table.scores_NL,
+            table.decisions_NL,
+            read.labels,
+            groups=read.groups,
+            ci=ci,
+        )
+
+    def read(
+        self, gold_docs: Iterable[Doc], predicted_docs: Iterable[Doc], ci: Any = None
+    ) -> LabelledDocs:
+        """Read documents side by side; those without gold labels are left out.
+
+        Args:
+            gold_docs: Gold documents.
+            predicted_docs: The same documents with predictions, in the same order.
+            ci: Options of the bootstrap, which say what a group is; by default the metric's own.
+
+        Raises:
+            TypeError: As of a call.
+            ValueError: As of a call.
+            DataError: As of a call.
+        """
+        bootstrap = self.ci if ci is None else Bootstrap.from_options(ci)
+        rows = self._read(gold_docs, predicted_docs, ci=bootstrap)
         labels, gold_NL = self._gold_array(rows)
         scores_NL, decisions_NL = self._arrays(rows.systems[0], labels)
-        return evaluate_labels(
-            gold_NL, scores_NL, decisions_NL, labels, groups=rows.groups, ci=self.ci
-        )
+        table = LabelTable(gold_NL, decisions_NL, scores_NL)
+        return LabelledDocs(labels, table, rows.groups, rows.docs)
+
+    def best_result(self, gold_docs: Iterable[Doc], _: Any = None) -> dict[str, Any]:
+        """Return the figures of predictions without a mistake, whose scores are 1 and 0.
+
+        Args:
+            gold_docs: Gold documents.
+
+        Raises:
+            ValueError: As of a call.
+            DataError: As of a call.
+        """
+        docs = list(gold_docs)
+        labels, gold_NL = self._gold_array(self._read(docs, docs, ci=None))
+        return evaluate_labels(gold_NL, gold_NL, gold_NL, labels)
 
     def compare(
         self, gold_docs: Iterable[Doc], docs_a: Iterable[Doc], docs_b: Iterable[Doc]
@@ -145,6 +214,7 @@ class DocumentLabelsMetric:
             wanted = gold_labels(gold, self.attribute)
             if wanted is None:
                 continue
+            rows.docs.append(gold)
             rows.gold.append(wanted)
             rows.groups.append(find_unit(gold, position, group_by))
             rows.named |= named_labels(gold, self.attribute)

@@ -8,6 +8,18 @@ from typing import Any
 from edspipe.metrics.errors_by_type import KINDS
 
 COLUMNS = {"p": "precision", "r": "recall", "f": "F1", "support": "gold", "positives": "found"}
+LABEL_COLUMNS = {
+    "p": "PPV",
+    "r": "recall",
+    "specificity": "specificity",
+    "f": "F1",
+    "auroc": "AUROC",
+    "ap": "AP",
+    "support": "gold",
+    "positives": "found",
+}
+"""Of labels of documents."""
+COUNTS = ("support", "positives")
 SUMMARY = ("micro", "macro", "weighted")
 
 
@@ -16,17 +28,20 @@ def scores_table(scores: Mapping[str, Any]) -> str:
 
     Args:
         scores: What a metric returned: a dict of figures by label. Where it has intervals, they
-            stand behind precision, recall and F1.
+            stand behind the scores. Labels of documents have specificity, AUROC and AP too.
     """
     ci = scores.get("ci")
     ci = None if ci is None or "f" in ci else ci  # a label may be called so
-    rows = [["label", *COLUMNS.values()]]
-    for label in _labels(scores):
+    labels = _labels(scores)
+    columns = LABEL_COLUMNS if any("auroc" in scores[label] for label in labels) else COLUMNS
+    rows = [["label", *columns.values()]]
+    for label in labels:
         ends = None if ci is None else ci[label]
-        rows.append([label, *(_score(scores[label], key, ends) for key in COLUMNS)])
+        rows.append([label, *(_score(scores[label], key, ends) for key in columns)])
     if ci is None:
-        return _table(rows, width=11)
-    return _table(rows, width=11, widths={1: 22, 2: 22, 3: 22})
+        return _table(rows, width=max(11, *(2 + len(title) for title in columns.values())))
+    wide = [i for i, key in enumerate(columns, start=1) if key not in COUNTS]
+    return _table(rows, width=11, widths=dict.fromkeys(wide, 22 if columns is COLUMNS else 21))
 
 
 def comparison_table(
@@ -92,7 +107,7 @@ def _labels(scores: Mapping[str, Any]) -> list[str]:
 
 def _score(figures: Mapping[str, Any], key: str, ends: Mapping[str, Any] | None) -> str:
     shown = _cell(figures.get(key))
-    if ends is None or key not in ("p", "r", "f"):
+    if ends is None or key in COUNTS or ends.get(key) is None:
         return shown
     low, high = ends[key]
     return f"{shown} [{low:.3f} {high:.3f}]"

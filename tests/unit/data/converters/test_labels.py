@@ -203,7 +203,10 @@ def test_without_labels_there_is_only_the_text(nlp):
     ("options", "message"),
     [
         ({"labels_columns": ["a"], "label_column": "b"}, "labels_columns= or label_column=, not"),
-        ({"labels": ["a"]}, "labels= says what may stand in label_column=, which is not given"),
+        (
+            {"labels": ["a"]},
+            "labels= says what may stand in label_column=, list_column= or scores_",
+        ),
         ({"labels_columns": ["a", "a"]}, "a column is asked for twice: text, a, a"),
         ({"labels_columns": ["a"], "id_column": "a"}, "a column is asked for twice: a, text, a"),
     ],
