@@ -14,6 +14,7 @@ from loguru import logger
 from spacy.tokens import Doc
 
 from edspipe.config.schema import walk
+from edspipe.doc.document_labels import gold_labels, named_labels
 from edspipe.doc.span_access import get_spans
 from edspipe.doc.token_tags import get_word_tags
 from edspipe.errors import DataError
@@ -78,6 +79,7 @@ def read_corpus(
     getters: Mapping[str, SpanGetter],
     role: str,
     attributes: Collection[str] = (),
+    doc_attributes: Collection[str] = (),
 ) -> Corpus:
     """Read the documents once.
 
@@ -86,11 +88,12 @@ def read_corpus(
         getters: Where gold spans are, by pipe, to count their labels.
         role: `"train"`, `"val"` or `"test"`, for messages.
         attributes: Attributes of tokens with gold tags, which are counted as labels too.
+        doc_attributes: Likewise, where gold labels of documents are: `"cats"` or `"_.<name>"`.
 
     Raises:
         DataError: There are none, or all to train on are empty.
     """
-    profile = _Profile(getters, attributes)
+    profile = _Profile(getters, attributes, doc_attributes)
     kept: list[Doc] = []
     stream = data.documents()
     for doc in stream:
@@ -111,10 +114,16 @@ def read_corpus(
 class _Profile:
     """Counts documents as they pass."""
 
-    def __init__(self, getters: Mapping[str, SpanGetter], attributes: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        getters: Mapping[str, SpanGetter],
+        attributes: Collection[str] = (),
+        doc_attributes: Collection[str] = (),
+    ) -> None:
         all_getters = list(getters.values())  # pipes that learn from the same spans count them once
         self.getters = [g for i, g in enumerate(all_getters) if g not in all_getters[:i]]
         self.attributes = sorted(set(attributes))
+        self.doc_attributes = sorted(set(doc_attributes))
         self.lengths: list[int] = []
         self.labels: Counter[str] = Counter()
         self.digests: list[tuple[Any, str]] = []
@@ -132,6 +141,9 @@ class _Profile:
             self.labels.update(span.label_ for span in get_spans(doc, getter))
         for attribute in self.attributes:
             self.labels.update(tag for tag in get_word_tags(doc, attribute) if tag)
+        for attribute in self.doc_attributes:
+            self.labels.update(gold_labels(doc, attribute) or ())
+            self.labels.update(dict.fromkeys(named_labels(doc, attribute), 0))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data."""
@@ -168,7 +180,7 @@ def fingerprint(digests: Sequence[tuple[Any, str]]) -> str:
 
 def warn_of_unknown_labels(profile: Mapping[str, Any], known: Collection[str], role: str) -> None:
     """Name gold labels that the pipes were not trained on: they count as missed."""
-    unknown = {name: n for name, n in profile["labels"].items() if name not in known}
+    unknown = {name: n for name, n in profile["labels"].items() if n and name not in known}
     if unknown:
         shown = ", ".join(f"{name} ({n} times)" for name, n in unknown.items())
         logger.warning(

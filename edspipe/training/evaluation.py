@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from itertools import combinations
 from typing import Any
 
 import torch
@@ -12,8 +13,10 @@ from spacy.tokens import Doc
 from edspipe.config.registry import registry
 from edspipe.doc.attributes import declare_span_attribute
 from edspipe.doc.bare import bare_copy
+from edspipe.doc.document_labels import CATS, gold_labels
 from edspipe.doc.span_access import get_spans, set_spans
 from edspipe.errors import ConfigError
+from edspipe.metrics.documents import DocumentLabelsMetric
 from edspipe.metrics.evaluation import CONFIDENCE
 from edspipe.pipeline.pipeline import Pipeline
 from edspipe.pipeline.torch_component import evaluating
@@ -35,7 +38,11 @@ def predict(nlp: Pipeline, docs: Sequence[Doc], **settings: Any) -> list[Doc]:
         nlp: The pipeline.
         docs: Documents; they are not changed.
         **settings: As of `nlp.pipe`.
+
+    Raises:
+        ConfigError: As of `check_apart`.
     """
+    check_apart(nlp)
     without = gold_doc_attributes(nlp)
     copies = [bare_copy(doc, without) for doc in docs]
     predicted = list(nlp.pipe(copies, seed=0, **settings))
@@ -53,6 +60,40 @@ def gold_doc_attributes(nlp: Pipeline) -> set[str]:
     """Return the attributes of documents where pipes that are switched on have gold."""
     pipes = (component for _, component in nlp.torch_components())
     return {name for pipe in pipes for name in getattr(pipe, "gold_doc_attributes", ())}
+
+
+def doc_label_places(nlp: Pipeline, metrics: Mapping[str, Metric]) -> set[str]:
+    """Return where pipes and metrics look for gold labels of documents: `"cats"`, `"_.<name>"`."""
+    pipes = [pipe for _, pipe in nlp.torch_components()]
+    found = {getattr(pipe, "attribute", CATS) for pipe in pipes if is_doc_classifier(pipe)}
+    return found | {m.attribute for m in metrics.values() if isinstance(m, DocumentLabelsMetric)}
+
+
+def is_doc_classifier(pipe: Any) -> bool:
+    """Whether a pipe says that it gives documents labels."""
+    return hasattr(pipe, "gold_doc_attributes")
+
+
+def check_apart(nlp: Pipeline) -> None:
+    """Refuse classifiers of documents of which one writes over what another has said.
+
+    Raises:
+        ConfigError: Two that are switched on write to the same attribute, or give the same label.
+    """
+    found: Iterator[tuple[str, Any]] = nlp.torch_components()
+    pipes = [(name, pipe) for name, pipe in found if is_doc_classifier(pipe)]
+    for (name_a, a), (name_b, b) in combinations(pipes, 2):
+        names = f"the pipes {name_a} and {name_b}"
+        if a.label_attribute == b.label_attribute:
+            raise ConfigError(
+                f"{names} both write labels to doc._.{a.label_attribute}, where the second would "
+                "replace those of the first: give one another label_attribute="
+            )
+        if both := [label for label in a.labels if label in b.labels]:
+            raise ConfigError(
+                f"{names} both give the labels {', '.join(both)}, and doc.cats has room for one "
+                "probability of each: rename them, or switch one pipe off"
+            )
 
 
 def _moved(nlp: Pipeline) -> Iterator[tuple[SpanSetter, SpanGetter]]:
@@ -97,8 +138,9 @@ def read_metrics(metrics: Any, nlp: Pipeline) -> dict[str, Metric]:
     """Read metrics from an argument: a metric, a dict of them by name, or None for the default.
 
     Raises:
-        ConfigError: It is none of these.
+        ConfigError: It is none of these; or as of `check_apart`.
     """
+    check_apart(nlp)
     if metrics is None:
         return default_metrics(nlp)
     if callable(metrics):
@@ -126,6 +168,37 @@ def score(
         for key, value in _numbers(metric(gold_docs, predicted_docs)):
             scores[f"{prefix}{key}"] = value
     return scores
+
+
+def best_results(metrics: Mapping[str, Metric]) -> dict[str, Metric]:
+    """Return metrics that say what there is to score where everything is right: gold labels of
+    documents alone have no scores to rank by, and predictions do."""
+    return {
+        name: metric.best_result if isinstance(metric, DocumentLabelsMetric) else metric
+        for name, metric in metrics.items()
+    }
+
+
+def as_predicted(docs: Sequence[Doc], pipes: Mapping[str, Any]) -> list[Doc]:
+    """Return copies with gold labels where classifiers of documents write theirs too, so that a
+    metric can be asked what it says before anything is predicted.
+
+    Args:
+        docs: Gold documents.
+        pipes: The pipes by name.
+    """
+    classifiers = [pipe for pipe in pipes.values() if is_doc_classifier(pipe)]
+    if not classifiers:
+        return list(docs)
+    copies = [doc.copy() for doc in docs]
+    for pipe in classifiers:
+        for doc in copies:
+            gold = gold_labels(doc, pipe.attribute) or set()
+            doc.cats = {**doc.cats, **{label: float(label in gold) for label in pipe.labels}}
+            doc._.set(pipe.label_attribute, [label for label in pipe.labels if label in gold])
+            if hasattr(pipe, "put_where_gold_is"):
+                pipe.put_where_gold_is(doc)
+    return copies
 
 
 def _numbers(value: Any, name: str = "") -> Iterator[tuple[str, float]]:

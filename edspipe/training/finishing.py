@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from edspipe import atomic
+from edspipe.metrics.documents import DocumentLabelsMetric
 from edspipe.metrics.evaluation import evaluate_spans
+from edspipe.metrics.label_evaluation import evaluate_documents, exact_line
 from edspipe.metrics.ner import SpanMetric
 from edspipe.metrics.tables import scores_table
 from edspipe.metrics.tokens import TokenAccuracyMetric, accuracy_line, evaluate_tags
@@ -26,6 +28,8 @@ from edspipe.training.run_files import RunFiles, copy_files, plain
 
 MODEL_LAST = "model-last"
 EVALUATION = "evaluation"
+EVALUATED = (SpanMetric, TokenAccuracyMetric, DocumentLabelsMetric)
+"""Metrics that more is known of than their scores."""
 
 
 @dataclass(frozen=True)
@@ -165,11 +169,10 @@ def _write_evaluations(
     predicted: Sequence[Any],
     ci: Any,
 ) -> list[str]:
-    """Write what there is to know of each metric on spans or tags; return the tables to read."""
+    """Write what there is to know of each metric on spans, tags or labels of documents; return the
+    tables to read."""
     tables = []
-    known = [
-        (name, m) for name, m in metrics.items() if isinstance(m, (SpanMetric, TokenAccuracyMetric))
-    ]
+    known = [(name, m) for name, m in metrics.items() if isinstance(m, EVALUATED)]
     for number, (name, metric) in enumerate(known):
         evaluation, said = _evaluate(metric, gold, predicted, ci)
         file = f"{split}.json" if number == 0 else f"{split}-{name}.json"
@@ -181,10 +184,16 @@ def _write_evaluations(
 
 
 def _evaluate(
-    metric: SpanMetric | TokenAccuracyMetric, gold: Sequence[Any], predicted: Sequence[Any], ci: Any
+    metric: SpanMetric | TokenAccuracyMetric | DocumentLabelsMetric,
+    gold: Sequence[Any],
+    predicted: Sequence[Any],
+    ci: Any,
 ) -> tuple[dict[str, Any], str]:
     """Return an evaluation as plain data, and what its table does not say."""
     if isinstance(metric, SpanMetric):
         return evaluate_spans(gold, predicted, metric.span_getter, ci=ci).to_dict(), ""
+    if isinstance(metric, DocumentLabelsMetric):
+        evaluation = evaluate_documents(gold, predicted, metric, ci=metric.ci or ci)
+        return evaluation, exact_line(evaluation)
     evaluation = evaluate_tags(gold, predicted, metric.attribute, ci=ci)
     return evaluation, accuracy_line(evaluation)

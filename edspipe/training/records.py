@@ -39,7 +39,11 @@ class Record:
 
 
 class Logger(Protocol):
-    """Takes records somewhere. The trainer calls `start`, `write` after every step, and `close`."""
+    """Takes records somewhere. The trainer calls `start`, `write` after every step, and `close`.
+
+    A logger may have a method `check(info)` too: it is called before documents are read, and raises
+    where what the logger writes to cannot be used.
+    """
 
     def start(self, info: Any) -> None:
         """Begin a run, or go on with one.
@@ -100,6 +104,12 @@ class Records:
     def names(self) -> list[str]:
         """Return the names, with their splits, that were recorded so far."""
         return list(self._latest)
+
+    def check(self, info: RunInfo) -> None:
+        """Let the loggers look whether they can begin, before anything is read."""
+        for logger in self.loggers:
+            if hasattr(logger, "check"):
+                logger.check(info)
 
     def start(self, info: RunInfo) -> None:
         """Let the loggers begin."""

@@ -45,7 +45,8 @@ class Settings:
         evaluate_every: The interval of validations, `"100 steps"` or `"1 epoch"`; None is 100
             steps, or an epoch where `max_epochs` is given.
         monitor: The record that chooses the best model; None is the first that exists of
-            `"val/micro_f"`, `"val/accuracy"` and `"val/loss"`.
+            `"val/micro_f"`, `"val/accuracy"` and `"val/loss"`; where there are several metrics, the
+            loss, or what is named: `"val/<metric>/micro_f"`.
         checkpoint_every: The interval of checkpoints; None is that of validations.
         keep_checkpoints: How many of them are kept; None keeps all.
         callbacks: What happens besides; a callback replaces the default one of its kind.

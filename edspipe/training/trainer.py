@@ -26,14 +26,14 @@ from edspipe.training.callbacks.defaults import in_order
 from edspipe.training.checkpoint import find_checkpoint, read_plain
 from edspipe.training.corpus import Corpora, Corpus, holds_all, read_corpus, warn_of_unknown_labels
 from edspipe.training.data import TrainingData, read_all
-from edspipe.training.evaluation import Metric, read_metrics
+from edspipe.training.evaluation import Metric, doc_label_places, read_metrics
 from edspipe.training.finishing import Finished, finish
 from edspipe.training.gradients import read_spikes
 from edspipe.training.loggers.reading import read_loggers
 from edspipe.training.phases import remove_phases, train_in_phases
 from edspipe.training.processes import Processes, find_processes
 from edspipe.training.randomness import set_seed
-from edspipe.training.records import Records, RunInfo
+from edspipe.training.records import Logger, Records, RunInfo
 from edspipe.training.run import Plan, Run
 from edspipe.training.run_files import (
     RunFiles,
@@ -140,6 +140,7 @@ class Trainer:
         self._check_pipe_names()
         self.metrics: dict[str, Metric] = read_metrics(settings.metrics, nlp)
         self._given = {"val": val_data, "test": test_data}
+        self._loggers: list[Logger] | None = None
 
     def train(self) -> Finished:
         """Do everything."""
@@ -148,6 +149,7 @@ class Trainer:
         try:
             set_seed(settings.seed)
             checkpoint = self._find_room()
+            self._check_loggers(processes)
             run, corpora = self.prepare(processes, checkpoint)
             self._make_room(processes, checkpoint)
             files = RunFiles(settings.output_dir)
@@ -183,6 +185,16 @@ class Trainer:
             check_room(folder, settings.overwrite)
         return checkpoint
 
+    def _check_loggers(self, processes: Processes) -> None:
+        """Let loggers say what is wrong with where they write to, before anything is read."""
+        info = RunInfo(str(self.settings.output_dir), plain(self._config()))
+        Records(self._read_loggers(processes)).check(info)
+
+    def _read_loggers(self, processes: Processes) -> list[Logger]:
+        if self._loggers is None:
+            self._loggers = read_loggers(self.settings.loggers) if processes.is_main else []
+        return self._loggers
+
     def _make_room(self, processes: Processes, checkpoint: Path | None) -> None:
         """Get the folder ready, once nothing can be wrong with the settings and the data, and the
         weights to start from, which may lie in it, were read."""
@@ -213,11 +225,13 @@ class Trainer:
             if hasattr(metric, "span_getter")
         }
         tags = {x.attribute for x in self.metrics.values() if isinstance(x, TokenAccuracyMetric)}
-        train = [read_corpus(data, getters, "train", tags) for data in self.training_data]
+        places = doc_label_places(self.nlp, self.metrics)
+        read = partial(read_corpus, getters=getters, attributes=tags, doc_attributes=places)
+        train = [read(data, role="train") for data in self.training_data]
         if checkpoint is not None:
             check_same_data(read_plain(checkpoint)["data"], train, checkpoint)
         others = {
-            role: read_corpus(_read_one(data, f"{role}_data"), getters, role, tags)
+            role: read(_read_one(data, f"{role}_data"), role=role)
             for role, data in self._given.items()
             if data is not None
         }
@@ -257,7 +271,7 @@ class Trainer:
                 nlp, context, scale=scaler.scale, split=partial(_halve, makers, corpora.train)
             ),
             Plan(settings.max_steps, settings.max_epochs, corpora.train[0].profile["num_docs"]),
-            Records(read_loggers(settings.loggers) if processes.is_main else ()),
+            Records(self._read_loggers(processes)),
             [],
             processes,
             output_dir=settings.output_dir,

@@ -10,7 +10,7 @@ import numpy as np
 
 from edspipe.errors import DataError
 from edspipe.optional import require
-from edspipe.viz.evaluation import mapping
+from edspipe.viz.evaluation import mapping, noun
 from edspipe.viz.style import GREY, new_figure, picture, save, say_empty, shorten
 
 if TYPE_CHECKING:
@@ -26,8 +26,9 @@ RIGHT_COLORS, WRONG_COLORS = "Blues", "Oranges"
 def plot_confusion(evaluation: Mapping[str, Any], path: str | Path) -> Path:
     """Draw the confusion matrix: rows are gold labels, columns found ones.
 
-    A cell is coloured by its share of the gold entities of its row (in the last row: of the found
-    ones of its column), blue where right and orange where wrong, and has the number in it.
+    A cell is coloured by its share of the gold entities (or documents) of its row (in the last row:
+    of the found ones of its column), blue where right and orange where wrong; its number stands in
+    it.
 
     Args:
         evaluation: The object of an evaluation file; the last row and column of its `confusion`
@@ -79,7 +80,7 @@ def draw_confusion(evaluation: Mapping[str, Any]) -> Figure:
     axes = figure.subplots()
     axes.imshow(_colors(counts), aspect="equal")
     _write_counts(axes, counts)
-    _name_rows_and_columns(axes, labels, counts)
+    _name_rows_and_columns(axes, labels, counts, noun(evaluation))
     for edge in (axes.axhline, axes.axvline):
         edge(size - 1.5, color=GREY, linewidth=1)
     title = "Gold (rows) and found (columns): blue right, orange wrong"
@@ -140,7 +141,7 @@ def _write_counts(axes: Axes, counts: np.ndarray) -> None:
         )
 
 
-def _name_rows_and_columns(axes: Axes, labels: list[str], counts: np.ndarray) -> None:
+def _name_rows_and_columns(axes: Axes, labels: list[str], counts: np.ndarray, things: str) -> None:
     totals = counts.sum(axis=1)
     names = [shorten(label, 22) for label in labels]
     rows = [f"{name} ({total:,})" for name, total in zip(names, totals, strict=False)]
@@ -148,7 +149,7 @@ def _name_rows_and_columns(axes: Axes, labels: list[str], counts: np.ndarray) ->
     axes.set_yticks(places, [*rows, "nothing (spurious)"])
     axes.set_xticks(places, [*names, "nothing (missed)"], rotation=90)
     axes.set_xlabel("found label")
-    axes.set_ylabel("gold label (gold entities)")
+    axes.set_ylabel(f"gold label (gold {things})")
     axes.grid(visible=False)
     axes.set_xticks([place + 0.5 for place in places], minor=True)
     axes.set_yticks([place + 0.5 for place in places], minor=True)

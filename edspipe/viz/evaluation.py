@@ -13,6 +13,8 @@ from edspipe.errors import DataError
 
 FORMAT = 1
 SUMS = ("micro", "macro")
+OF_DOCUMENTS = "eds.document_labels"
+"""The metric of evaluations whose labels are those of whole documents."""
 
 SMALL_SUPPORT = 30
 """Gold entities below which a score says little: a 95 % interval is then often 0.3 wide."""
@@ -27,9 +29,12 @@ class LabelScore:
         p: Precision, 0 to 1.
         r: Recall, 0 to 1.
         f: F1, 0 to 1.
-        support: Gold entities.
-        positives: Found entities.
+        support: Gold entities, or documents with the label.
+        positives: Found ones.
         interval: 95 % interval of F1, low and high.
+        specificity: Of labels of documents, 0 to 1.
+        auroc: Of labels of documents: area under the ROC curve, 0 to 1.
+        ap: Of labels of documents: average precision, 0 to 1.
     """
 
     label: str
@@ -39,6 +44,9 @@ class LabelScore:
     support: int | None = None
     positives: int | None = None
     interval: tuple[float, float] | None = None
+    specificity: float | None = None
+    auroc: float | None = None
+    ap: float | None = None
 
     @property
     def is_small(self) -> bool:
@@ -90,10 +98,22 @@ def mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def of_documents(evaluation: Mapping[str, Any]) -> bool:
+    """Whether labels are those of documents, not of entities in them."""
+    return evaluation.get("metric") == OF_DOCUMENTS
+
+
+def noun(evaluation: Mapping[str, Any], number: int = 2) -> str:
+    """Return what has a label: an entity, or a document."""
+    one, many = ("document", "documents") if of_documents(evaluation) else ("entity", "entities")
+    return one if number == 1 else many
+
+
 def label_scores(evaluation: Mapping[str, Any]) -> list[LabelScore]:
     """Return the scores of each label, the best F1 first; sums are left out."""
     scores = mapping(evaluation.get("scores"))
-    labels = [label for label in scores if label not in (*SUMS, "ci")]
+    no_labels = (*SUMS, "weighted", "exact_match") if of_documents(evaluation) else SUMS
+    labels = [label for label in scores if label not in (*no_labels, "ci")]
     found = [score_of(evaluation, label) for label in labels]
     return sorted(found, key=lambda s: (math.inf if s.f is None else -s.f, s.label))
 
@@ -111,6 +131,9 @@ def score_of(evaluation: Mapping[str, Any], label: str) -> LabelScore:
         support=None if support is None else int(support),
         positives=None if positives is None else int(positives),
         interval=_interval(mapping(mapping(scores.get("ci")).get(label)).get("f")),
+        specificity=number(figures.get("specificity")),
+        auroc=number(figures.get("auroc")),
+        ap=number(figures.get("ap")),
     )
 
 

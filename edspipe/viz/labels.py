@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edspipe.viz.evaluation import SMALL_SUPPORT, SUMS, LabelScore, label_scores, score_of
+from edspipe.viz.evaluation import SMALL_SUPPORT, SUMS, LabelScore, label_scores, noun, score_of
 from edspipe.viz.style import (
     BLACK,
     BLUE,
@@ -54,7 +54,7 @@ def draw_labels(evaluation: Mapping[str, Any]) -> Figure:
         say_empty(axes, "no label was scored")
         return figure
     _draw_scores(axes, rows)
-    _draw_support(beside, rows, bool(sums))
+    _draw_support(beside, rows, noun(evaluation))
     axes.set_yticks(range(len(rows)), [shorten(row.label) for row in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     if sums and labels:
@@ -90,7 +90,7 @@ def _draw_scores(axes: Axes, rows: list[LabelScore]) -> None:
     axes.grid(axis="y", visible=False)
 
 
-def _draw_support(axes: Axes, rows: list[LabelScore], has_sums: bool) -> None:
+def _draw_support(axes: Axes, rows: list[LabelScore], things: str) -> None:
     """Draw a bar for each label; the sum is only written, as its bar would dwarf the others."""
     counts = [0 if row.label in SUMS else row.support or 0 for row in rows]
     colors = [ORANGE if row.is_small else BLUE for row in rows]
@@ -100,7 +100,7 @@ def _draw_support(axes: Axes, rows: list[LabelScore], has_sums: bool) -> None:
         if row.support is not None and row.label != "macro":
             axes.text(counts[i] + 0.03 * largest, i, f"{row.support:,}", va="center", fontsize=8.5)
     axes.set_xlim(0, 1.35 * largest)
-    axes.set_xlabel("gold entities")
+    axes.set_xlabel(f"gold {things}")
     axes.grid(axis="y", visible=False)
     axes.tick_params(axis="y", length=0, labelleft=False)
     if any(row.is_small and row.label not in SUMS for row in rows):

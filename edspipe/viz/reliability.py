@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edspipe.viz.evaluation import mapping, number
+from edspipe.viz.evaluation import mapping, noun, number, of_documents
 from edspipe.viz.style import (
     BLUE,
     GREY,
@@ -51,16 +51,20 @@ def draw_reliability(evaluation: Mapping[str, Any]) -> Figure:
         return figure
     figure = new_figure(7, 6.5)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
-    _draw_accuracy(above, edges, counts, data)
-    _draw_counts(below, edges, counts)
+    things, found = noun(evaluation), f"found {noun(evaluation)}"
+    if of_documents(evaluation):  # probabilities are compared, not decisions
+        things = found = "documents and labels"
+    _draw_accuracy(above, edges, counts, data, things)
+    _draw_counts(below, edges, counts, found)
     error = number(data.get("ece"))
     said = "" if error is None else f": off by {100 * error:.1f} points on average (ECE)"
-    above.set_title(f"Right by confidence{said}")
+    what = "Labels that hold, by probability" if of_documents(evaluation) else "Right by confidence"
+    above.set_title(f"{what}{said}")
     return figure
 
 
 def _draw_accuracy(
-    axes: Axes, edges: list[float], counts: list[int], data: Mapping[str, Any]
+    axes: Axes, edges: list[float], counts: list[int], data: Mapping[str, Any], things: str
 ) -> None:
     axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1)
     axes.text(0.03, 0.07, "as it should be", rotation=38, color=GREY, fontsize=9)
@@ -83,14 +87,14 @@ def _draw_accuracy(
     xs, ys = [x for x, _ in points], [y for _, y in points]
     (line,) = axes.plot(xs, ys, "o-", color=VERMILION, label="at the mean confidence of the bin")
     few = [low for low, count in zip(edges, counts, strict=False) if 0 < count < FEW]
-    title = f"pale: fewer than {FEW} entities" if few else None
+    title = f"pale: fewer than {FEW} {things}" if few else None
     legend(axes, [line], loc="upper left", title=title, title_fontsize=9)
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1.02)
     axes.set_ylabel("share that is right")
 
 
-def _draw_counts(axes: Axes, edges: list[float], counts: list[int]) -> None:
+def _draw_counts(axes: Axes, edges: list[float], counts: list[int], things: str) -> None:
     for low, high, count in zip(edges, edges[1:], counts, strict=False):
         axes.bar((low + high) / 2, count, width=0.92 * (high - low), color=GREY)
         axes.annotate(
@@ -102,5 +106,5 @@ def _draw_counts(axes: Axes, edges: list[float], counts: list[int]) -> None:
             fontsize=8,
         )
     axes.set_ylim(0, 1.25 * max(counts))
-    axes.set_ylabel("found entities")
+    axes.set_ylabel(things)
     axes.set_xlabel("confidence")

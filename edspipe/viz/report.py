@@ -30,10 +30,10 @@ ALTERNATIVES = {
     "training": "Loss, scores, learning rate and gradient norm by step",
     "weights": "Traced weights by step",
     "learning_rate": "Loss by learning rate",
-    "labels": "F1 by label with intervals, and gold entities",
+    "labels": "F1 by label with intervals, and gold ones",
     "confusion": "Confusion matrix",
     "precision_recall": "Precision by recall",
-    "reliability": "Share of right entities by confidence",
+    "reliability": "Share that is right, by confidence",
 }
 
 

@@ -10,12 +10,15 @@ from edspipe.viz.evaluation import (
     SUMS,
     LabelScore,
     label_scores,
+    noun,
     number,
+    of_documents,
     score_of,
 )
 from edspipe.viz.html import EMPTY, Html, bar, join, table, tag
 
 HEADER = ("label", "F1", "95 % interval", "precision", "recall", "gold", "found")
+DOC_HEADER = (*HEADER[:5], "specificity", "AUROC", "AP", *HEADER[5:])
 
 
 def headline(evaluations: Mapping[str, Mapping[str, Any]]) -> Html:
@@ -42,11 +45,16 @@ def scores_table(evaluation: Mapping[str, Any]) -> Html:
         return EMPTY
     about = [_about(evaluation)]
     if any(row.is_small for row in rows):
-        about.append(f"Yellow: fewer than {SMALL_SUPPORT} gold entities, so the score says little.")
+        about.append(
+            f"Yellow: fewer than {SMALL_SUPPORT} gold {noun(evaluation)}, so the score says little."
+        )
     return join(
         [
             tag("p", " ".join(filter(None, about)), kind="soft"),
-            table(HEADER, [_row(score) for score in (*sums, *rows)]),
+            table(
+                DOC_HEADER if of_documents(evaluation) else HEADER,
+                [_row(score, of_documents(evaluation)) for score in (*sums, *rows)],
+            ),
         ]
     )
 
@@ -59,16 +67,18 @@ def _about(evaluation: Mapping[str, Any]) -> str:
     return f"{', '.join(parts)}." if parts else ""
 
 
-def _row(score: LabelScore) -> list[object]:
+def _row(score: LabelScore, has_more: bool) -> list[object]:
     is_sum = score.label in SUMS
     kind = "pale" if score.is_small and not is_sum else ""
     name = tag("b", score.label) if is_sum else score.label
+    more = (score.specificity, score.auroc, score.ap) if has_more else ()
     return [
         tag("th" if is_sum else "td", name, scope="row" if is_sum else None),
         bar(_figure(score.f), score.f or 0.0, kind),
         tag("td", _interval(score), kind="num"),
         tag("td", _figure(score.p), kind="num"),
         tag("td", _figure(score.r), kind="num"),
+        *(tag("td", _figure(value), kind="num") for value in more),
         tag("td", _count(score.support), kind="num"),
         tag("td", _count(score.positives), kind="num"),
     ]

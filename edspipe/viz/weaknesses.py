@@ -11,11 +11,14 @@ from edspipe.viz.evaluation import (
     LabelScore,
     label_scores,
     mapping,
+    noun,
     number,
+    of_documents,
 )
 from edspipe.viz.series import VAL, Metrics
 from edspipe.viz.trends import BAD, GOOD, UNKNOWN, WARN, Answer, main_score
 
+MEANS = ("micro_f", "macro_f", "weighted_f")
 GOOD_F, FAIR_F = 0.8, 0.5
 """F1 of the weakest label from which all is well, and below which it is bad."""
 
@@ -48,10 +51,14 @@ def weakest(evaluation: Mapping[str, Any] | None, metrics: Metrics) -> Answer:
         figures = f"None of the {len(known)} labels was found right once."
         return Answer(question, "All of them: every F1 is 0", figures, BAD)
     last = known[-1]
+    things = noun(evaluation or {}, 1), noun(evaluation or {})
     if len(known) == 1:
-        return Answer(question, f"{last.label} is the only label", _describe(last), _tone(last))
+        said = _describe(last, things)
+        return Answer(question, f"{last.label} is the only label", said, _tone(last))
     few = f", but only {last.support} gold" if last.is_small else ""
-    return Answer(question, f"{last.label} (F1 {last.f:.2f}{few})", _compare(known), _tone(last))
+    return Answer(
+        question, f"{last.label} (F1 {last.f:.2f}{few})", _compare(known, things), _tone(last)
+    )
 
 
 def _tone(score: LabelScore) -> str:
@@ -59,27 +66,28 @@ def _tone(score: LabelScore) -> str:
     return GOOD if f >= GOOD_F else WARN if f >= FAIR_F or score.is_small else BAD
 
 
-def _compare(known: list[LabelScore]) -> str:
+def _compare(known: list[LabelScore], things: tuple[str, str]) -> str:
     """Describe the weakest label and, if that one is rare, the weakest of those that are not."""
     last, best = known[-1], known[0]
     common = [score for score in known if score.support is not None and not score.is_small]
-    sentences = [_describe(last)]
+    sentences = [_describe(last, things)]
     if last.is_small:
         sentences.append(f"Support is small (below {SMALL_SUPPORT}), so this says little.")
         if common:
-            sentences.append(f"Weakest of those with more: {_describe(common[-1], named=True)}")
+            sentences.append(
+                f"Weakest of those with more: {_describe(common[-1], things, named=True)}"
+            )
     elif best is not last:
-        sentences.append(f"Best: {_describe(best, named=True)}")
+        sentences.append(f"Best: {_describe(best, things, named=True)}")
     return " ".join(sentences)
 
 
-def _describe(score: LabelScore, *, named: bool = False) -> str:
+def _describe(score: LabelScore, things: tuple[str, str], *, named: bool = False) -> str:
     parts = [f"F1 {score.f:.3f}"]
     if score.interval is not None:
         parts.append(f"95 % interval {score.interval[0]:.2f} to {score.interval[1]:.2f}")
     if score.support is not None:
-        noun = "entity" if score.support == 1 else "entities"
-        parts.append(f"{score.support:,} gold {noun}")
+        parts.append(f"{score.support:,} gold {things[score.support != 1]}")
     name = f"{score.label}, " if named else ""
     return f"{name}{', '.join(parts)}."
 
@@ -95,7 +103,7 @@ def _of_validation(metrics: Metrics) -> list[LabelScore]:
     for other in metrics.names(VAL):
         group, _, label = other.rpartition("/")
         at = metrics.series(VAL, other).finite().between(step, step)
-        if group == prefix and label.endswith("_f") and label not in ("micro_f", "macro_f"):
+        if group == prefix and label.endswith("_f") and label not in MEANS:
             found += [LabelScore(label.removesuffix("_f"), f=float(v)) for v in at.values]
     return sorted(found, key=lambda score: -(score.f or 0.0))
 
@@ -110,6 +118,8 @@ def error_counts(evaluation: Mapping[str, Any]) -> dict[str, int]:
 def common_errors(evaluation: Mapping[str, Any] | None) -> Answer:
     """Say which kinds of errors are most common, on which label, and which labels are mixed up."""
     question = "Which errors are most common?"
+    if evaluation is not None and of_documents(evaluation):
+        return _errors_of_documents(evaluation, question)
     if evaluation is None or not mapping(evaluation.get("errors")).get("counts"):
         figures = "The run has no evaluation that counts them."
         return Answer(question, "Cannot be told", figures, UNKNOWN)
@@ -123,6 +133,30 @@ def common_errors(evaluation: Mapping[str, Any] | None) -> Answer:
     sentences = [f"Of {errors}: {', '.join(shares)}.", _where(evaluation, kinds[0])]
     sentences.append(_mixed_up(evaluation))
     verdict = f"{KINDS[kinds[0]].capitalize()}: {counts[kinds[0]] / total:.0%} of {total:,}"
+    return Answer(question, verdict, " ".join(filter(None, sentences)), WARN)
+
+
+def _errors_of_documents(evaluation: Mapping[str, Any], question: str) -> Answer:
+    """Say whether labels are rather missed or given too often, and which ones."""
+    labels, counts = confusion_of(evaluation)
+    right = [int(counts[i, i]) for i in range(len(labels))]
+    missed = [int(counts[i].sum()) - right[i] for i in range(len(labels))]
+    spurious = [int(counts[:, i].sum()) - right[i] for i in range(len(labels))]
+    sums = {"missed": sum(missed), "spurious": sum(spurious)}
+    if not any(sums.values()):
+        return Answer(question, "There are none", "Every document has its labels.", GOOD)
+    first, rows = (
+        ("missed", missed) if sums["missed"] >= sums["spurious"] else ("spurious", spurious)
+    )
+    worst = max(range(len(labels)), key=lambda i: rows[i])
+    total = sum(sums.values())
+    figures = f"{sums['missed']:,} labels missed, {sums['spurious']:,} given to documents without."
+    sentences = [
+        figures,
+        f"Most {first}: {labels[worst]} ({rows[worst]:,}).",
+        _mixed_up(evaluation),
+    ]
+    verdict = f"{first.capitalize()}: {sums[first] / total:.0%} of {total:,}"
     return Answer(question, verdict, " ".join(filter(None, sentences)), WARN)
 
 

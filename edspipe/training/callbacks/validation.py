@@ -12,7 +12,14 @@ from edspipe.config.registry import registry
 from edspipe.training.callbacks.callback import Callback
 from edspipe.training.callbacks.every import Every
 from edspipe.training.data import DEFAULT_BATCH
-from edspipe.training.evaluation import LossOnDocs, Metric, predict, score
+from edspipe.training.evaluation import (
+    LossOnDocs,
+    Metric,
+    as_predicted,
+    best_results,
+    predict,
+    score,
+)
 from edspipe.training.loss_figures import loss_figures
 from edspipe.training.records import VAL
 
@@ -85,7 +92,8 @@ class Validation(Callback):
         if not self.docs:
             return []
         losses = loss_figures(dict.fromkeys(self.pipes, 0.0), self.pipes)
-        scores = score(self.metrics, self.docs, self.docs)
+        as_found = as_predicted(self.docs, self.pipes)
+        scores = score(best_results(self.metrics), self.docs, as_found)
         return [f"{VAL}/{name}" for name in (*losses, *scores)]
 
     def state_dict(self) -> dict[str, Any]:

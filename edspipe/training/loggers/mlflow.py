@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import time
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -18,6 +17,19 @@ from edspipe.config.registry import registry
 from edspipe.errors import CheckpointError, ConfigError
 from edspipe.optional import require
 from edspipe.pipeline.json_files import read_json
+from edspipe.training.loggers.mlflow_store import (
+    absolute,
+    artifacts_of,
+    check_store,
+    database_of,
+    default_store,
+    error_of_mlflow,
+    impatient,
+    open_client,
+    public,
+    quiet,
+    refuse_folder,
+)
 from edspipe.training.records import TRAIN, Record, RunInfo
 
 RUN_FILE = "mlflow_run_id.json"
@@ -27,8 +39,9 @@ MAX_PARAM = 500
 """Characters of the value of a parameter: what every server takes."""
 PARAMS_PER_REQUEST, METRICS_PER_REQUEST = 100, 1000
 SECONDS_BETWEEN_REQUESTS = 5.0
-_NO_STORE = re.compile(r"file:|(?!databricks|uc\b)[^:]*$")
-"""Folders, which MLflow 3 does not write to any more."""
+RETRIES_AT_THE_END = 2
+DESCRIPTION = "mlflow.note.content"
+"""The tag that MLflow shows as the description of a run."""
 _NOT_IN_NAMES = re.compile(r"[^\w\-. :/]|\s(?<! )")
 
 
@@ -42,16 +55,21 @@ class MlflowLogger:
     stays, and is not logged twice where it comes out the same.
 
     Nothing is sent anywhere but to `tracking_uri`: MLflow's own telemetry is switched off, unless
-    the environment variable `MLFLOW_DISABLE_TELEMETRY` is set to something else. A store that fails
-    does not end the training: numbers are kept, and sent with the next ones.
+    the environment variable `MLFLOW_DISABLE_TELEMETRY` is set to something else. A server that does
+    not answer is an error before any document is read. A store that fails later does not end the
+    training: numbers are kept, and sent with the next ones.
 
     Args:
-        tracking_uri: The store; None is the file `mlflow.db` in the folder of the run.
+        tracking_uri: The store; None is the file `mlflow.db` in `save_dir`.
         experiment: The name of the experiment; it is made if there is none.
         run_name: The name of the run; None is the name of the folder of the run.
+        tags: Tags of the run.
+        description: What MLflow shows as the description of the run.
+        save_dir: The folder of `mlflow.db`, where no store is given, and of the files of runs,
+            where no server keeps them; None is the folder of the run, or that of the database.
 
     Raises:
-        ConfigError: The store is a folder.
+        ConfigError: The store is a folder, or MLflow takes no tag of such a name.
         MissingExtraError: MLflow is not installed.
     """
 
@@ -60,15 +78,17 @@ class MlflowLogger:
         tracking_uri: str | None = None,
         experiment: str = "edspipe",
         run_name: str | None = None,
+        tags: Mapping[str, Any] | None = None,
+        description: str | None = None,
+        save_dir: str | Path | None = None,
     ) -> None:
-        if tracking_uri is not None and _NO_STORE.match(tracking_uri):
-            raise ConfigError(
-                f"tracking_uri: MLflow 3 writes no folders any more, got '{tracking_uri}'. Use a "
-                "database, as sqlite:///mlflow.db, or a server, as http://localhost:5000"
-            )
+        refuse_folder(tracking_uri)
         self.tracking_uri = tracking_uri
         self.experiment = experiment
         self.run_name = run_name
+        self.tags = read_tags(tags or {}, "tags")
+        self.description = description
+        self.save_dir = None if save_dir is None else Path(save_dir)
         self._client: Any = None
         self._run_id = ""
         self._pending: list[Any] = []
@@ -80,64 +100,85 @@ class MlflowLogger:
 
     # ---- the run
 
+    def check(self, info: RunInfo) -> None:
+        """Look whether the store can be used, before anything is read.
+
+        Raises:
+            ConfigError: A server does not answer within seconds, or a file is no database.
+        """
+        if self.tracking_uri is not None or self.save_dir is not None:
+            check_store(self._store(Path(info.output_dir)))
+        has_server = self.tracking_uri is not None and database_of(self.tracking_uri) is None
+        if self.save_dir is not None and has_server:
+            logger.warning("mlflow: save_dir is not used, the server decides where files go")
+
+    def _store(self, folder: Path) -> str:
+        return self.tracking_uri or default_store(self.save_dir or folder)
+
     def start(self, info: RunInfo) -> None:
         """Open a run, or go on with the one of this folder.
 
         Raises:
             CheckpointError: The run of this folder is not in the store.
+            ConfigError: The experiment was deleted, or the store does not take a run.
         """
         folder = Path(info.output_dir).absolute()
         folder.mkdir(parents=True, exist_ok=True)
-        uri = self.tracking_uri or f"sqlite:///{folder / 'mlflow.db'}"
-        with warnings.catch_warnings():
-            # libraries of MLflow warn of what MLflow does
-            warnings.simplefilter("ignore", DeprecationWarning)
-            tracking = require("mlflow.tracking", "track", "the logger mlflow")
-            self._client = tracking.MlflowClient(tracking_uri=uri)
-            if info.first_step and (folder / RUN_FILE).is_file():
-                self._go_on(folder / RUN_FILE, uri, info)
-            else:
-                self._begin(folder, uri, info)
+        uri = self._store(folder)
+        self._client = open_client(uri)
+        try:
+            with quiet():
+                if info.first_step and (folder / RUN_FILE).is_file():
+                    self._go_on(folder / RUN_FILE, uri, info)
+                else:
+                    self._begin(folder, uri, info)
+        except error_of_mlflow() as error:  # its messages may hold the whole address
+            raise ConfigError(
+                f"tracking_uri: {public(uri)} does not take the run: {public(str(error))}"
+            ) from None
         self._sent_at = time.monotonic()
 
     def _begin(self, folder: Path, uri: str, info: RunInfo) -> None:
-        found = self._client.get_experiment_by_name(self.experiment)
-        if found is None:
-            # beside the database: elsewhere the server knows best
-            place = None if self.tracking_uri else (folder / "mlflow-artifacts").as_uri()
-            experiment_id = self._client.create_experiment(self.experiment, place)
-        else:
-            experiment_id = found.experiment_id
-        run = self._client.create_run(experiment_id, run_name=self.run_name or folder.name)
+        experiment = open_experiment(self._client, self.experiment, uri, self.save_dir)
+        run = self._client.create_run(
+            experiment, run_name=self.run_name or folder.name, tags=self._tags()
+        )
         self._run_id = run.info.run_id
-        atomic.write_json(folder / RUN_FILE, {"run_id": self._run_id, "tracking_uri": _public(uri)})
+        facts = {"run_id": self._run_id, "tracking_uri": public(absolute(uri))}
+        atomic.write_json(folder / RUN_FILE, facts)
         self._log_params(dict(flatten(info.config)))
+
+    def _tags(self) -> dict[str, str]:
+        described = {} if self.description is None else {DESCRIPTION: self.description}
+        return {**self.tags, **described}
 
     def _go_on(self, file: Path, uri: str, info: RunInfo) -> None:
         self._run_id = str(read_json(file).get("run_id"))
         try:
             run = self._client.get_run(self._run_id)
-        except self._error() as error:
+            reason = "deleted" if run.info.lifecycle_stage == "deleted" else ""
+        except error_of_mlflow() as error:
+            reason = type(error).__name__
+        if reason:
             raise CheckpointError(
-                f"{file}: the run '{self._run_id}' is not in the store {_public(uri)} "
-                f"({type(error).__name__}). Set tracking_uri to the store that has it, or delete "
+                f"{file}: the run '{self._run_id}' is not in the store {public(uri)} "
+                f"({reason}). Set tracking_uri to the store that has it, or delete "
                 "this file to open another run"
-            ) from None
+            )
         self._client.update_run(self._run_id, status="RUNNING")
+        for key, value in self._tags().items():
+            if run.data.tags.get(key) != value:
+                self._client.set_tag(self._run_id, key, value)
         self._log_changed(dict(flatten(info.config)), run.data.params, info.first_step)
         for name in run.data.metrics:
             for metric in self._client.get_metric_history(self._run_id, name):
                 if metric.step > info.first_step:
                     self._known.add((name, metric.step, repr(metric.value)))
 
-    def _error(self) -> type[Exception]:
-        exceptions = require("mlflow.exceptions", "track", "the logger mlflow")
-        return exceptions.MlflowException
-
     def _log_changed(self, now: Mapping[str, str], before: Mapping[str, str], step: int) -> None:
         """Log parameters that a resumed run changed, under names of their own."""
         names = UniqueNames()
-        safe = {names.of(key): _public(value)[:MAX_PARAM] for key, value in now.items()}
+        safe = {names.of(key): public(value)[:MAX_PARAM] for key, value in now.items()}
         self._log_params(
             {
                 key if key not in before else f"resumed_at_{step}/{key}": value
@@ -150,7 +191,7 @@ class MlflowLogger:
         names = UniqueNames()
         entities = iter(
             [
-                self._entities.Param(names.of(key), _public(value)[:MAX_PARAM])
+                self._entities.Param(names.of(key), public(value)[:MAX_PARAM])
                 for key, value in params.items()
             ]
         )
@@ -170,29 +211,54 @@ class MlflowLogger:
         if waited > SECONDS_BETWEEN_REQUESTS or any(r.split != TRAIN for r in records):
             self._send()
 
-    def _send(self) -> None:
-        self._sent_at = time.monotonic()
+    def _send(self, retries: int = 0) -> None:
         try:
-            while part := self._pending[:METRICS_PER_REQUEST]:
-                self._client.log_batch(self._run_id, metrics=part)
-                del self._pending[: len(part)]
-        except self._error() as error:
+            with impatient(retries):
+                while part := self._pending[:METRICS_PER_REQUEST]:
+                    self._client.log_batch(self._run_id, metrics=part)
+                    del self._pending[: len(part)]
+        except error_of_mlflow() as error:
             logger.warning(
                 "MLflow does not take numbers ({}); {} are kept, and sent with the next ones",
                 type(error).__name__,
                 len(self._pending),
             )
+        self._sent_at = time.monotonic()
 
     def close(self, status: str) -> None:
         """Send what is left, and end the run."""
         if self._client is None:
             return
-        self._send()
+        self._send(RETRIES_AT_THE_END)
         try:
-            self._client.set_terminated(self._run_id, status=STATUS[status])
-        except self._error() as error:
+            with impatient(RETRIES_AT_THE_END):
+                self._client.set_terminated(self._run_id, status=STATUS[status])
+        except error_of_mlflow() as error:
             logger.warning("MLflow did not end the run ({})", type(error).__name__)
         self._client = None
+
+
+def open_experiment(client: Any, name: str, uri: str, save_dir: Path | None = None) -> str:
+    """Return the id of an experiment, which is made if there is none.
+
+    Args:
+        client: A client of the store.
+        name: Its name.
+        uri: The store.
+        save_dir: Where its files go, if not beside the database.
+
+    Raises:
+        ConfigError: It was deleted: MLflow keeps its name.
+    """
+    found = client.get_experiment_by_name(name)
+    if found is not None and found.lifecycle_stage == "deleted":
+        raise ConfigError(
+            f"experiment: '{name}' was deleted in {public(uri)}. Choose another name, or bring it "
+            f"back: mlflow experiments restore -x {found.experiment_id}"
+        )
+    if found is not None:
+        return str(found.experiment_id)
+    return str(client.create_experiment(name, artifacts_of(uri, save_dir)))
 
 
 class UniqueNames:
@@ -213,6 +279,25 @@ class UniqueNames:
         return self._names[name]
 
 
+def read_tags(tags: Mapping[str, Any], where: str) -> dict[str, str]:
+    """Return tags as texts.
+
+    Args:
+        tags: The tags.
+        where: What they are called in the config.
+
+    Raises:
+        ConfigError: MLflow takes no tag of such a name.
+    """
+    for key in map(str, tags):
+        if UniqueNames().of(key) != key:
+            raise ConfigError(
+                f"{where}: expected names of letters, digits, blanks, '_', '-', '.', ':' and '/', "
+                f"{MAX_KEY} characters at most, got {key[:MAX_KEY]!r}"
+            )
+    return {str(key): str(value) for key, value in tags.items()}
+
+
 def flatten(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
     """Yield (dotted path, text) for the leaves of a config; an empty container is a leaf."""
     items: list[tuple[Any, Any]] = []
@@ -224,8 +309,3 @@ def flatten(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
         yield path, str(value)
     for key, inner in items:
         yield from flatten(inner, f"{path}.{key}" if path else str(key))
-
-
-def _public(text: str) -> str:
-    """Return a text without the user and password of an address in it."""
-    return re.sub(r"://[^/@\s]*@", "://", text)

@@ -49,3 +49,34 @@ def test_without_the_library_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPat
     )
     with pytest.raises(MissingExtraError, match=r"logger tensorboard needs .*edspipe\[track\]"):
         TensorboardLogger()
+
+
+@pytest.mark.parametrize(
+    ("options", "place"),
+    [
+        ({}, "out/run/tensorboard"),
+        ({"save_dir": "logs"}, "logs/run"),
+        ({"save_dir": "logs", "experiment": "symptoms", "run_name": "one"}, "logs/symptoms/one"),
+    ],
+)
+def test_logs_go_below_the_run_or_where_several_runs_are(options: Any, place: str) -> None:
+    pytest.importorskip("tensorboard")
+    assert TensorboardLogger(**options).place(Path("out/run")) == Path(place)
+
+
+def test_tags_and_description_are_shown_as_text(tmp_path: Path) -> None:
+    module: Any = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    logger = TensorboardLogger(tags={"team": 3}, description="first try", run_name="one")
+    logger.start(RunInfo(str(tmp_path), {}))
+    logger.close("finished")
+    events = module.EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    texts = {
+        tag: events.Tensors(tag)[0].tensor_proto.string_val[0].decode()
+        for tag in events.Tags()["tensors"]
+    }
+    assert texts == {
+        "run/run_name/text_summary": "one",
+        "run/description/text_summary": "first try",
+        "run/tags/text_summary": "| tag | value |\n|---|---|\n| team | 3 |",
+    }
