@@ -16,6 +16,7 @@ from loguru import logger
 from support import tiny_encoder, tiny_pipeline
 
 import edspipe
+from edspipe.training.loggers.mlflow_store import open_client, quiet
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -70,6 +71,16 @@ def model_dir(encoder_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     folder = tmp_path_factory.mktemp("shared") / "model"
     tiny_pipeline(encoder_dir).to_disk(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def empty_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty database of MLflow, which takes seconds to be made; only to be copied."""
+    pytest.importorskip("mlflow")
+    database = tmp_path_factory.mktemp("shared") / "new" / "mlflow.db"
+    with quiet():
+        open_client(f"sqlite:///{database}").search_experiments()
+    return database
 
 
 @pytest.fixture(scope="session")
