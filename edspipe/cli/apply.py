@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import edspipe.pipeline.loading as loading
+from edspipe.cli.label_options import add_text_columns
+from edspipe.cli.label_output import classifiers_of, label_writer, labels_table, note_columns
 from edspipe.cli.modules import import_module
-from edspipe.data.formats import find_target_format, read_docs, write_docs
+from edspipe.data.formats import RECORDS, find_format, find_target_format, read_docs, write_docs
 from edspipe.doc.bare import bare_copy
 from edspipe.doc.token_tags import tagged_text
 from edspipe.stream.account import RunReport
@@ -32,6 +35,11 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--keep-annotations", action="store_true", help="those that the input has, too"
     )
+    add_text_columns(command)
+    command.add_argument(
+        "--keep", nargs="+", default=[], metavar="COLUMN", help="of records: write it with labels"
+    )
+    command.add_argument("--with-text", action="store_true", help="write the text with labels")
     command.add_argument("--num-cpu-workers", type=int, default=0, metavar="N")
     command.add_argument("--timeout-s", type=float, metavar="S", help="a document's time limit")
     command.add_argument(
@@ -60,6 +68,10 @@ def run(options: argparse.Namespace) -> None:
         resume=options.resume,
         spans=options.spans,
         keep_annotations=options.keep_annotations,
+        text_column=options.text_column,
+        id_column=options.id_column,
+        keep=options.keep,
+        with_text=options.with_text,
         num_cpu_workers=options.num_cpu_workers,
         timeout_s=options.timeout_s,
         on_error=options.on_error,
@@ -76,9 +88,16 @@ def apply_to_files(
     resume: bool = False,
     spans: str = "*",
     keep_annotations: bool = False,
+    text_column: str | None = None,
+    id_column: str | None = None,
+    keep: Sequence[str] = (),
+    with_text: bool = False,
     **settings: Any,
 ) -> RunReport:
     """Run a pipeline over notes and write them with what it found.
+
+    A pipeline that classifies documents writes a record of labels and probabilities a document,
+    without its text, to `.csv`, `.jsonl` and `.parquet`; if it looks for spans too, to `.csv` only.
 
     Args:
         nlp: The pipeline.
@@ -88,31 +107,64 @@ def apply_to_files(
         resume: Go on with a run that was broken off.
         spans: Which spans are written: `"ents"`, the name of a group, or `"*"`.
         keep_annotations: Give the pipeline, and write, the annotations of the source too.
+        text_column: Where the text is in records; None looks for `note_text` and `text`.
+        id_column: Where the id is; None looks for `note_id`, `doc_id` and `id`.
+        keep: Columns of records that are written with labels.
+        with_text: Write the text with labels.
         **settings: As of `Stream.set_processing`.
 
     Returns:
         What became of the documents.
+
+    Raises:
+        ValueError: Options do not fit the formats or the pipeline.
+        DataError: Records lack a column.
     """
-    stream = read_docs(source, tokenizer=nlp.tokenizer, span_setter="ents")
+    pipes, format = classifiers_of(nlp), find_target_format(target)
+    labels = bool(pipes) and (format == "csv" or (format in RECORDS and not _finds_spans(nlp)))
+    given = text_column is not None or id_column is not None
+    if not labels and (keep or with_text):
+        raise ValueError(
+            "--keep and --with-text go with labels of documents, which are written to .csv, .jsonl "
+            "and .parquet by a pipeline that classifies them"
+        )
+    in_records = find_format(source) in RECORDS
+    if not in_records and (given or keep):
+        raise ValueError("--text-column, --id-column and --keep are for records, e.g. of a .csv")
+    columns = note_columns(source, text_column, id_column, keep, pipes) if in_records else None
+    options: dict[str, Any] = {"overwrite": overwrite, "resume": resume}
+    if columns is not None and (labels or given):
+        if keep_annotations:
+            raise ValueError("--keep-annotations: records that are read by columns have none")
+        stream = read_docs(source, converter="labels", tokenizer=nlp.tokenizer, **columns.reading())
+    else:
+        stream = read_docs(source, tokenizer=nlp.tokenizer, span_setter="ents")
     stream = (stream if keep_annotations else stream.map(bare_copy)).map_pipeline(nlp)
     stream = stream.set_processing(show_progress=True, **settings)
-    format = find_target_format(target)
-    options: dict[str, Any] = {"overwrite": overwrite, "resume": resume}
-    if format in WITH_SPANS:
-        options["span_getter"] = ["ents", "*"] if spans == "*" else spans
-    if format in ("json", "parquet"):
+    if labels:
+        options["converter"] = label_writer(pipes, format, columns, with_text=with_text)
+    elif format in ("json", "parquet"):
         options["converter"] = "omop"
+    if format in WITH_SPANS and not labels:
+        options["span_getter"] = ["ents", "*"] if spans == "*" else spans
     return write_docs(stream, target, format=format, **options)
 
 
-def found_in(nlp: Any, text: str) -> str:
-    """Return what a pipeline finds in a text: words with their tags, and a table of entities.
+def _finds_spans(nlp: Any) -> bool:
+    """Whether a pipe says where it writes spans."""
+    return any(hasattr(pipe, "span_setter") for name, pipe in nlp.pipes if name not in nlp.disabled)
 
-    The table is left out where the pipeline tags words and finds no entity.
+
+def found_in(nlp: Any, text: str) -> str:
+    """Return what a pipeline finds in a text: words with their tags, a table of labels of the
+    document, and one of entities.
+
+    The last one is left out where the pipeline does something else and finds no entity.
     """
     doc = nlp(text)
     attributes = [getattr(pipe, "token_attribute", None) for _, pipe in nlp.pipes]
     parts = [tagged_text(doc, name) for name in dict.fromkeys(attributes) if name is not None]
+    parts += [labels_table(doc, pipe) for pipe in classifiers_of(nlp)]
     if not parts or doc.ents or any(doc.spans.values()):
         parts.append(entities_table(doc))
     return "\n\n".join(parts)

@@ -1,4 +1,7 @@
-"""edspipe evaluate: the scores of a model, of two, or the agreement of two annotations."""
+"""edspipe evaluate: the scores of a model, of two, or the agreement of two annotations.
+
+A model that finds spans is scored on these, one that classifies documents on their labels.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,23 @@ from typing import Any
 
 import edspipe.pipeline.loading as loading
 from edspipe import atomic
+from edspipe.cli.label_reports import (
+    add_reading,
+    labels_comparison_text,
+    labels_text,
+    reading_of,
+)
 from edspipe.cli.modules import import_module
+from edspipe.data.label_files import WAYS, has_labels
 from edspipe.metrics.tables import (
     comparison_table,
     confusions_table,
     errors_table,
     scores_table,
 )
+from edspipe.pipeline.pipeline import Pipeline
+from edspipe.training.evaluation import is_doc_classifier
+from edspipe.training.label_scoring import LabelPredictions, compare_files, predict_labels
 from edspipe.training.scoring import Predictions, agree_files, predict_file
 
 SIGNIFICANT = 0.05
@@ -42,6 +55,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         default=True,
         help="let models say how sure they are",
     )
+    add_reading(command)
     command.add_argument("--import", dest="modules", action="append", default=[], metavar="MODULE")
 
 
@@ -63,6 +77,11 @@ def run(options: argparse.Namespace) -> None:
 def _agreement(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     if options.gold is None or options.pred is None or options.model or options.compare:
         raise ValueError("--gold and --pred go together, and without --model")
+    reading = reading_of(options)
+    if any(way in reading["options"] for way in WAYS) or has_labels(options.gold):
+        labels = compare_files(options.gold, options.pred, reading["options"])
+        report = labels.evaluate(ci={} if options.ci else None)
+        return report, labels_text(report)
     found = agree_files(
         options.gold,
         options.pred,
@@ -77,11 +96,14 @@ def _models(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     if options.model is None or options.data is None:
         raise ValueError("give --model and --data, or --gold and --pred")
     ci: dict[str, Any] | None = {} if options.ci else None
-    first = _predict(options.model, options)
+    nlp = loading.load(options.model)
+    if _scores_labels(nlp, options):
+        return _label_models(nlp, options, ci)
+    first = _predict(nlp, options)
     report = first.evaluate(ci=ci).to_dict()
     if options.compare is None:
         return report, evaluation_text(report)
-    second = Predictions(first.gold, _predict(options.compare, options).found)
+    second = Predictions(first.gold, _predict(loading.load(options.compare), options).found)
     other = second.evaluate(ci=ci).to_dict()
     test = first.compare(second, ci=ci)
     report["comparison"] = {"model": options.compare, "evaluation": other, "test": test}
@@ -91,9 +113,44 @@ def _models(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     return report, "\n\n".join([evaluation_text(report), table, words])
 
 
-def _predict(model: str, options: argparse.Namespace) -> Predictions:
+def _scores_labels(nlp: Pipeline, options: argparse.Namespace) -> bool:
+    """Whether labels of documents are scored: of a pipe that is named, or as there are no spans."""
+    if options.pipe is not None:
+        return True
+    pipes = [pipe for _, pipe in nlp.torch_components()]
+    finds_spans = any(hasattr(pipe, "target_span_getter") for pipe in pipes)
+    return any(map(is_doc_classifier, pipes)) and not finds_spans and not options.span_getter
+
+
+def _label_models(
+    nlp: Pipeline, options: argparse.Namespace, ci: Any
+) -> tuple[dict[str, Any], str]:
+    first = _predict_labels(nlp, options)
+    report = first.evaluate(ci=ci)
+    if options.compare is None:
+        return report, labels_text(report)
+    second = _predict_labels(loading.load(options.compare), options)
+    other, test = second.evaluate(ci=ci), first.compare(second)
+    report["comparison"] = {"model": options.compare, "evaluation": other, "test": test}
+    names = (options.model, options.compare)
+    text = labels_comparison_text(report, other, test, names)
+    return report, f"{labels_text(report)}\n\n{text}"
+
+
+def _predict_labels(nlp: Pipeline, options: argparse.Namespace) -> LabelPredictions:
+    return predict_labels(
+        nlp,
+        options.data,
+        pipe=options.pipe,
+        batch_size=options.batch_size,
+        num_cpu_workers=options.workers,
+        **reading_of(options),
+    )
+
+
+def _predict(nlp: Pipeline, options: argparse.Namespace) -> Predictions:
     return predict_file(
-        loading.load(model),
+        nlp,
         options.data,
         span_getter=options.span_getter,
         batch_size=options.batch_size,

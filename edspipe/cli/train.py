@@ -7,8 +7,10 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from edspipe.cli.training_config import has_config, with_config
+from edspipe.cli.register import register_with, say
+from edspipe.cli.training_config import TrainingCli, has_config
 from edspipe.errors import ConfigError
 from edspipe.training.finishing import Finished
 from edspipe.training.processes import is_main_process
@@ -79,14 +81,42 @@ def train_config(words: Sequence[str], resume: str | Path | None = None) -> Fini
         ConfigError: The config or an option is wrong.
     """
     if resume is None:
-        return with_config(words, train)
+        return train_and_register(words)
     if has_config(words):
-        return with_config(words, train, resume=resume, init_from=None)
+        return train_and_register(words, resume=resume, init_from=None)
     config = _config_of(Path(resume))
     fixed = {} if _sets_output(words) else {"output_dir": config.parent}  # it may have been moved
-    return with_config(
-        [f"--config={config}", *words], train, resume=resume, init_from=None, **fixed
+    return train_and_register(
+        [f"--config={config}", *words], resume=resume, init_from=None, **fixed
     )
+
+
+def train_and_register(words: Sequence[str], **fixed: Any) -> Finished:
+    """Train; then register the chosen model, if the config has a block `register:`.
+
+    What a registration needs is looked for before the training. One that was interrupted registers
+    nothing; it does once it went on to its end.
+
+    Args:
+        words: As of `train_config`.
+        **fixed: Arguments of the training, which stand above those of the config.
+
+    Raises:
+        ConfigError: The config is wrong, or the registry cannot be reached.
+        MissingExtraError: A library is not installed.
+    """
+
+    def action(*args: Any, **settings: Any) -> Finished:
+        wanted = cli.register
+        if wanted is not None:
+            wanted.check()
+        finished = train(*args, **settings)
+        if wanted is not None and not finished.interrupted and is_main_process():
+            say(register_with(wanted, finished.model))
+        return finished
+
+    cli = TrainingCli(action, fixed)
+    return cli.main(list(words))
 
 
 def _sets_output(words: Sequence[str]) -> bool:

@@ -9,10 +9,13 @@ from typing import Any
 from confit import Config
 
 from edspipe.cli.app import Cli
+from edspipe.cli.register import read_block
 from edspipe.config.paths import parameters_of
 from edspipe.config.registry import registry
+from edspipe.config.schema import link
 from edspipe.errors import ConfigError
 from edspipe.pipeline.pipeline import Pipeline
+from edspipe.serving.settings import REGISTER, RegisterSettings
 from edspipe.training.recipes import expand_recipe
 from edspipe.training.settings import Settings
 from edspipe.training.tutorial_keys import KEYS, resolve_tutorial_keys
@@ -50,12 +53,14 @@ class TrainingCli(Cli):
 
     Attributes:
         resolved: The config, written out.
+        register: What its block `register:` asks for.
     """
 
     def __init__(self, action: Callable[..., Any], fixed: dict[str, Any]) -> None:
         super().__init__()
         self.fixed = fixed
         self.resolved: Config = Config()
+        self.register: RegisterSettings | None = None
 
         @self.command(name=NAME, registry=registry)
         def train(
@@ -80,6 +85,8 @@ class TrainingCli(Cli):
         """Write out recipes and the keys of `train.py`, and leave out what a run begins with."""
         config = resolve_tutorial_keys(config)
         config.pop("tune", None)  # a search begins with a config that can be trained with too
+        self.register = read_block(link(config)) if REGISTER in config else None
+        registered = config.pop(REGISTER, None)
         block = config[NAME]
         block.setdefault("output_dir", DEFAULT_OUTPUT)
         if block.get("recipe") is not None:
@@ -93,7 +100,8 @@ class TrainingCli(Cli):
                 " or give a --config that does"
             )
         config[NAME] = block
-        self.resolved = config
+        kept = {} if registered is None else {REGISTER: registered}  # for a run that goes on
+        self.resolved = Config({**config, **kept})
         return config
 
     def parameters(self, function: Callable[..., Any]) -> list[str]:

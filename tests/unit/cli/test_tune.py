@@ -93,6 +93,47 @@ def test_a_search_leaves_a_config_that_can_be_trained(
     assert f"42: {loss!r}." in (out / "best.yml").read_text()
 
 
+CLASSIFIER = """
+nlp:
+  "@core": pipeline
+  components:
+    classifier:
+      "@factory": eds.doc_classifier
+      embedding: {"@factory": eds.text_cnn, embedding: {"@factory": eds.char_cnn}}
+train:
+  nlp: ${ nlp }
+  train_data: {"@readers": json, path: NOTES, converter: {"@converters": labels, PLACES}}
+  val_data: ${ train.train_data }
+  max_steps: 2
+  batch_size: 4 docs
+  evaluate_every: 1
+  callbacks:
+    - {"@callbacks": calibrate, min_positives: 1, min_predictions: 1}
+register: {name: topics}
+tune:
+  n_trials: 2
+  space:
+    train.lr: {kind: log_uniform, low: 1e-3, high: 1e-1}
+    nlp.components.classifier.pooling: {kind: choice, choices: [mean, attention]}
+"""
+
+
+def test_a_classifier_of_documents_is_searched_by_its_micro_f1(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = [{"A": i % 2, "B": 1 - i % 2} for i in range(8)]
+    rows = [{"text": f"word{i % 2} and more", "cats": one} for i, one in enumerate(labels)]
+    (tmp_path / "notes.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    text = CLASSIFIER.replace("NOTES", str(tmp_path / "notes.jsonl"))
+    (tmp_path / "config.yml").write_text(text.replace("PLACES", "scores_column: cats"))
+    out = tmp_path / "out"
+    assert main(["tune", "--config", str(tmp_path / "config.yml"), "--output", str(out)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2].partition(",")[2].startswith(" val/micro_f ")
+    assert read_config(out / "best.yml")["register"] == {"name": "topics"}
+    assert len(list(out.glob("trials/*/seed-*/metrics.jsonl"))) == 2
+
+
 def test_options_stand_above_the_config(config: Path, seen: Seen) -> None:
     words = ["--trials", "9", "--timeout", "60", "--output", "there", "--test"]
     assert main(["tune", "--config", str(config), *words]) == 0
