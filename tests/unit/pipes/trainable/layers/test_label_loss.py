@@ -129,7 +129,9 @@ def test_wrong_losses_are_refused(encoder_dir: Path, loss: Any, mode: str, messa
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(
-    "loss", ["eds.focal", {"@losses": "eds.focal", "gamma": 1.5}, Focal(gamma=3)], ids=repr
+    "loss",
+    ["eds.focal", {"@losses": "eds.focal", "gamma": 1.5}, Focal(gamma=3)],
+    ids=["name", "block", "object"],
 )
 def test_the_pipe_takes_the_loss_and_divides_by_its_documents(
     encoder_dir: Path, loss: Any, mode: str
@@ -149,7 +151,9 @@ def test_the_pipe_takes_the_loss_and_divides_by_its_documents(
 
 
 @pytest.mark.parametrize(
-    "loss", ["eds.focal", {"@losses": "eds.focal", "gamma": 1.5}, Focal(gamma=3)], ids=repr
+    "loss",
+    ["eds.focal", {"@losses": "eds.focal", "gamma": 1.5}, Focal(gamma=3)],
+    ids=["name", "block", "object"],
 )
 def test_the_loss_is_saved_by_its_name(encoder_dir: Path, tmp_path: Path, loss: Any) -> None:
     nlp = classifier(encoder_dir, loss=loss)
