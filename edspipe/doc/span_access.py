@@ -4,13 +4,14 @@ A *getter* or *setter* is
 
 - a name: `"ents"` is `doc.ents`, `"*"` all span groups, any other name the group `doc.spans[name]`;
 - a list of names;
-- a dict `{group: True | label | [labels]}`: only spans with these labels;
+- a dict `{group: True | label | [labels]}`: only spans with these labels; `{"*": True, "x": False}`
+  is all span groups but `x`;
 - a callable, `Doc -> spans` for a getter, `(Doc, spans) -> None` for a setter.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -57,17 +58,19 @@ def get_spans(doc: Doc, getter: SpanGetter) -> list[Span]:
     if callable(getter):
         return list(getter(doc))
     seen: dict[tuple[int, int, int, int, int], Span] = {}
-    for span in _iter_spans(doc, parse_groups(getter)):
+    left_out = {x for x, on in getter.items() if on is False} if isinstance(getter, dict) else ()
+    for span in _iter_spans(doc, parse_groups(getter), left_out):
         seen.setdefault(_identity(span), span)
     return sorted(seen.values(), key=lambda span: (span.start, span.end, span.label_))
 
 
-def _iter_spans(doc: Doc, groups: Groups) -> Iterator[Span]:
+def _iter_spans(doc: Doc, groups: Groups, left_out: Collection[str]) -> Iterator[Span]:
     for group, chosen in groups.items():
         if group == "ents":
             spans: Iterable[Span] = doc.ents
         elif group == "*":
-            spans = (span for members in doc.spans.values() for span in members)
+            wanted = [members for name, members in doc.spans.items() if name not in left_out]
+            spans = (span for members in wanted for span in members)
         else:
             spans = doc.spans.get(group, ())
         for span in spans:

@@ -10,7 +10,7 @@ from spacy.tokens import Doc, Span
 from spacy.vocab import Vocab
 
 from edspipe.doc.overlaps import keep_longest
-from edspipe.doc.span_access import set_spans
+from edspipe.doc.span_access import get_spans, set_spans
 
 VOCAB = Vocab()
 ENTITY: list[int | str] = ["ENT_IOB", "ENT_TYPE", "ENT_KB_ID", "ENT_ID"]
@@ -80,3 +80,10 @@ def test_spans_that_overlap_are_counted_and_the_same_span_twice_is_not() -> None
     spans = [Span(doc, start, end, label="X") for start, end in ((0, 3), (0, 3), (2, 4), (5, 6))]
     assert set_spans(doc, spans, "ents") == 1
     assert [(ent.start, ent.end) for ent in doc.ents] == [(0, 3), (5, 6)]
+
+
+def test_all_groups_but_some() -> None:
+    doc = Doc(Vocab(), words=["a", "b", "c"])
+    doc.spans["x"], doc.spans["y"] = [doc[0:1]], [doc[1:2]]
+    assert [span.text for span in get_spans(doc, {"*": True, "x": False})] == ["b"]
+    assert [span.text for span in get_spans(doc, {"x": True, "*": True, "y": False})] == ["a"]

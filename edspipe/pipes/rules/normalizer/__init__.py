@@ -1,0 +1,1 @@
+"""eds.normalizer: the text as rules compare it."""
