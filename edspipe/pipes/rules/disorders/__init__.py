@@ -1,0 +1,1 @@
+"""Disorders and habits: terms, what excludes them, and a status."""

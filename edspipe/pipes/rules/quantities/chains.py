@@ -1,0 +1,216 @@
+"""Reading numbers with their units, and which of them belong together."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from edspipe.pipes.rules.quantities.lexicon import WORDS, Lexicon
+from edspipe.pipes.rules.quantities.numbers import POWER, SCIENTIFIC, read_number, read_power
+from edspipe.pipes.rules.quantities.units import Unit
+
+MAX_GAP = 14
+"""Characters between two numbers that belong together."""
+
+MAX_PARTS = 3
+
+LENGTH, PRESSURE = (("length", 1),), (("pressure", 1),)
+
+_HEIGHT = re.compile(r" ?m ?(\d{2})(?!\d|[.,]\d|[ ]?(?:cm|mm|m\b))")
+_CLOCK = re.compile(r"[:h]\d|[ ]?h[ ]?\d\d(?!\d)")
+
+
+@dataclass(frozen=True)
+class Atom:
+    """A number with its unit.
+
+    Attributes:
+        start: Its first character.
+        end: The character behind its unit.
+        value: The number.
+        unit: The unit, if any.
+        blocked: Whether the unit is one of time, or none by itself.
+        counted: What is counted, as it is written before the slash: "leukocytes/mm3".
+    """
+
+    start: int
+    end: int
+    value: float
+    unit: Unit | None = None
+    blocked: bool = False
+    counted: str = ""
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Numbers that belong together.
+
+    Attributes:
+        atoms: The numbers.
+        kind: How they are joined: `single`, `range`, `product` or `slash`.
+        unit: Their unit.
+    """
+
+    atoms: tuple[Atom, ...]
+    kind: str
+    unit: Unit | None
+
+    @property
+    def start(self) -> int:
+        """The first character."""
+        return self.atoms[0].start
+
+    @property
+    def end(self) -> int:
+        """The character behind the last."""
+        return self.atoms[-1].end
+
+
+class Chainer:
+    """Reads the numbers of a normalised text, and joins those that belong together.
+
+    Args:
+        lexicon: The words of a language.
+    """
+
+    def __init__(self, lexicon: Lexicon) -> None:
+        self.lexicon = lexicon
+
+    def atoms(self, text: str, raw: Callable[[int, int], str]) -> Iterator[Atom]:
+        """Yield the numbers of a text, with their units."""
+        decimal, unit_at = self.lexicon.words.decimal, self.lexicon.unit
+        behind = 0
+        for match in self.lexicon.number.finditer(text):
+            start, end = match.span()
+            if start < behind or (start and _in_word(text, start)):
+                continue
+            value = read_number(match[0], decimal)
+            if value is None or _is_bullet(text, start, end) or _CLOCK.match(text, end):
+                continue
+            height = _HEIGHT.match(text, end) if value in (1.0, 2.0) else None
+            if height is not None:
+                behind = height.end()
+                metres = value + int(height[1]) / 100
+                yield Atom(start, behind, metres, self.lexicon.units.exact["m"])
+                continue
+            atom = self._with_unit(text, start, *self._scaled(text, end, value), unit_at, raw)
+            if atom is not None:
+                behind = atom.end
+                yield atom
+
+    def _scaled(self, text: str, end: int, value: float) -> tuple[int, float, int | None]:
+        """Return where a number ends, its value, and the power of ten that may be its unit's."""
+        near = text[end : end + 5]
+        if "10" in near and (power := POWER.match(text, end)):
+            return power.end(), value, read_power(power)
+        if "e" in near[:2] and (scientific := SCIENTIFIC.match(text, end)):
+            return scientific.end(), value * 10.0 ** int(scientific[1]), None
+        return end, value, None
+
+    def _with_unit(
+        self,
+        text: str,
+        start: int,
+        end: int,
+        value: float,
+        power: int | None,
+        pattern: re.Pattern[str],
+        raw: Callable[[int, int], str],
+    ) -> Atom | None:
+        match = pattern.match(text, end)
+        units = self.lexicon.units
+        unit: Unit | None = None
+        counted = ""
+        if match is not None:
+            written = raw(*match.span()).strip(" \t\n|").lstrip("-")
+            unit = units.parse(f"10^{power}{written}") if power and written[:1] == "/" else None
+            if unit is not None:
+                power = None
+            else:
+                unit = units.parse(written)
+                counted = match[0].split("/")[0].strip()
+        if power is not None:
+            value *= 10.0**power
+        if unit is None:
+            if text[end : end + 1].isalpha() and text[end] not in "x×":
+                return None
+            return Atom(start, end, value)
+        assert match is not None
+        if unit.partial or unit.is_time:
+            return Atom(start, match.end(), value, unit, blocked=True)
+        return Atom(start, match.end(), value, unit, counted=counted)
+
+    def chains(self, text: str, atoms: list[Atom]) -> Iterator[Chain]:
+        """Yield the numbers that belong together."""
+        place = 0
+        while place < len(atoms):
+            size, kind = self._joined(text, atoms, place)
+            chosen = tuple(atoms[place : place + size])
+            unit = next((atom.unit for atom in reversed(chosen) if atom.unit is not None), None)
+            yield Chain(chosen, kind, unit)
+            place += size
+
+    def _joined(self, text: str, atoms: list[Atom], place: int) -> tuple[int, str]:
+        """Return how many numbers from a place on belong together, and how."""
+        kind, size = "single", 1
+        while place + size < len(atoms) and size < MAX_PARTS:
+            joint = self._joint(text, atoms[place + size - 1], atoms[place + size], atoms[place])
+            if joint is None or kind not in ("single", joint) or (joint == "range" and size == 2):
+                break
+            kind, size = joint, size + 1
+        return size, kind
+
+    def _joint(self, text: str, left: Atom, right: Atom, first: Atom) -> str | None:
+        length = right.start - left.end
+        if length > MAX_GAP or left.blocked or right.blocked:
+            return None
+        if left.unit is not None and (right.unit is None or left.unit.dims != right.unit.dims):
+            shared = right.unit is None and left.unit.dims in (LENGTH, PRESSURE)
+            if not shared or text[left.end : right.start].strip() not in ("/", "x", "×"):
+                return None
+        gap = text[left.end : right.start]
+        sign = " ".join(gap.split())
+        if "\n" in gap and "\n\n" in gap:
+            return None
+        lexicon = self.lexicon
+        if sign in ("/", "\\"):
+            return "slash"
+        if sign in lexicon.times:
+            return (
+                "product" if length and (right.unit is None or right.unit.dims == LENGTH) else None
+            )
+        if sign in lexicon.ranges:
+            rises = left.value < right.value
+            return "range" if rises or (sign.isalpha() and right.unit is not None) else None
+        if sign in lexicon.and_:
+            before = WORDS.findall(text[max(0, first.start - 12) : first.start])
+            return "range" if before and before[-1] in lexicon.between else None
+        return None
+
+
+def _in_word(text: str, start: int) -> bool:
+    """Tell the digits of a word, as in "b12"; the x of "3x4" is none."""
+    before = text[start - 1]
+    return before == "_" or (before.isalpha() and not _glued(text, start))
+
+
+def _glued(text: str, start: int) -> bool:
+    """Tell "3x4" from "cox2"."""
+    return text[start - 1] in "x×" and (
+        start < 2 or not text[start - 2].isalpha() or _unit_x(text, start)
+    )
+
+
+def _unit_x(text: str, start: int) -> bool:
+    """Tell the x of "3cmx4cm"."""
+    return text[max(0, start - 3) : start - 1] in ("cm", "mm")
+
+
+def _is_bullet(text: str, start: int, end: int) -> bool:
+    """Tell the number of a list: "1. Cough" at the beginning of a line."""
+    if text[end : end + 1] not in (".", ")") or end - start > 2:
+        return False
+    return not text[text.rfind("\n", max(0, start - 8), start) + 1 : start].strip() and (
+        start < 8 or "\n" in text[start - 8 : start]
+    )

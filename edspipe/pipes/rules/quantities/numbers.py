@@ -1,0 +1,77 @@
+"""Reading numbers as they are written in notes."""
+
+from __future__ import annotations
+
+import re
+
+MAX_DIGITS = 15
+"""Longer ones are codes."""
+
+FRACTIONS = {"½": 0.5, "¼": 0.25, "¾": 0.75, "⅓": 1 / 3, "⅔": 2 / 3}
+
+EXPONENTS = "3|6|9|12"
+"""Powers of ten that are written without a sign: `x 109/L`."""
+
+_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
+
+POWER = re.compile(
+    r"\s?[x×*·.]?\s?10\s?(?:(?:\^|\*\*?|e)\s?\(?([+-]?\d{1,2})\)?|\((-?\d{1,2})\)|([⁻⁰-⁹¹²³]{1,3}))"
+    rf"|\s?[x×*·]\s?10\s?({EXPONENTS})(?=\s?/|\s?[lμu]\b)"
+    rf"|\s10\s({EXPONENTS})(?=\s?/)"
+)
+"""Ten to a power, behind a number."""
+
+SCIENTIFIC = re.compile(r"\s?e\s?([+-]?\d{1,2})(?!\w)")
+
+
+def number_pattern(decimals: list[str]) -> re.Pattern[str]:
+    """Compile what finds numbers.
+
+    Args:
+        decimals: The signs that may stand inside.
+    """
+    signs = re.escape("".join(decimals))
+    fractions = "".join(FRACTIONS)
+    # It begins with a set of characters: that is what makes the search fast.
+    return re.compile(
+        rf"[0-9{fractions}](?:[0-9]{{0,2}}(?: [0-9]{{3}})++(?![{signs}]?[0-9])"
+        rf"|[0-9]*+(?:[{signs}][0-9]++)*+)[{fractions}]?"
+    )
+
+
+def read_number(written: str, decimal: str) -> float | None:
+    """Return the value of a number, or None where it is none, as `12.03.2020`.
+
+    Args:
+        written: Digits and the signs inside; blanks stand between groups of three.
+        decimal: The decimal sign of the language: three digits behind another sign are thousands.
+    """
+    if written[-1] in FRACTIONS:
+        whole = read_number(written[:-1], decimal) if written[:-1] else 0.0
+        return None if whole is None else whole + FRACTIONS[written[-1]]
+    if written.isdigit():
+        return float(written) if len(written) <= MAX_DIGITS else None
+    digits = written.replace(" ", "")
+    if len(digits) > MAX_DIGITS + 5:
+        return None
+    groups = re.split(r"\D", digits)
+    signs = re.sub(r"\d", "", digits)
+    if not signs:
+        return float(digits)
+    thousands = all(len(group) == 3 for group in groups[1:]) and len(groups[0]) <= 3
+    if len(signs) == 1:
+        if thousands and signs != decimal and groups[0] != "0":
+            return float("".join(groups))
+        return float(".".join(groups))
+    inner = all(len(group) == 3 for group in groups[1:-1]) and len(groups[0]) <= 3
+    if len(set(signs)) == 1:
+        return float("".join(groups)) if thousands else None
+    if inner and signs[-1] not in signs[:-1]:
+        return float("".join(groups[:-1]) + "." + groups[-1])
+    return None
+
+
+def read_power(match: re.Match[str]) -> int:
+    """Return the exponent of a match of `POWER`."""
+    written = next(group for group in match.groups() if group)
+    return int(written.translate(_SUPERSCRIPTS))

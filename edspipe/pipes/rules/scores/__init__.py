@@ -1,0 +1,1 @@
+"""Clinical scores: one algorithm, a kind and names each."""
