@@ -16,8 +16,11 @@ from edspipe.doc.bare import bare_copy
 from edspipe.doc.token_tags import tagged_text
 from edspipe.stream.account import RunReport
 
-WITH_SPANS = ("standoff", "json", "parquet")
+WITH_SPANS = ("standoff", "json", "parquet", "csv")
 """Formats of which some groups of spans can be chosen."""
+
+CONVERTERS = {"json": "omop", "parquet": "omop", "csv": "note_nlp"}
+"""How documents become records, by format."""
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -32,6 +35,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--overwrite", action="store_true", help="replace the output")
     command.add_argument("--resume", action="store_true", help="go on with a broken-off run")
     command.add_argument("--spans", default="*", help="groups to write: ents, a name, or * for all")
+    command.add_argument("--converter", help="how records are made: omop, note_nlp, ...")
     command.add_argument(
         "--keep-annotations", action="store_true", help="those that the input has, too"
     )
@@ -67,6 +71,7 @@ def run(options: argparse.Namespace) -> None:
         overwrite=options.overwrite,
         resume=options.resume,
         spans=options.spans,
+        converter=options.converter,
         keep_annotations=options.keep_annotations,
         text_column=options.text_column,
         id_column=options.id_column,
@@ -87,6 +92,7 @@ def apply_to_files(
     overwrite: bool = False,
     resume: bool = False,
     spans: str = "*",
+    converter: str | None = None,
     keep_annotations: bool = False,
     text_column: str | None = None,
     id_column: str | None = None,
@@ -106,6 +112,8 @@ def apply_to_files(
         overwrite: Replace the target.
         resume: Go on with a run that was broken off.
         spans: Which spans are written: `"ents"`, the name of a group, or `"*"`.
+        converter: How records are made of documents; None takes that of labels for a pipeline that
+            gives them, else `"omop"`, and for `.csv` `"note_nlp"`, a row an entity.
         keep_annotations: Give the pipeline, and write, the annotations of the source too.
         text_column: Where the text is in records; None looks for `note_text` and `text`.
         id_column: Where the id is; None looks for `note_id`, `doc_id` and `id`.
@@ -121,7 +129,8 @@ def apply_to_files(
         DataError: Records lack a column.
     """
     pipes, format = classifiers_of(nlp), find_target_format(target)
-    labels = bool(pipes) and (format == "csv" or (format in RECORDS and not _finds_spans(nlp)))
+    wanted = format == "csv" or (format in RECORDS and not _finds_spans(nlp))
+    labels = bool(pipes) and wanted and converter is None
     given = text_column is not None or id_column is not None
     if not labels and (keep or with_text):
         raise ValueError(
@@ -143,8 +152,8 @@ def apply_to_files(
     stream = stream.set_processing(show_progress=True, **settings)
     if labels:
         options["converter"] = label_writer(pipes, format, columns, with_text=with_text)
-    elif format in ("json", "parquet"):
-        options["converter"] = "omop"
+    elif format in CONVERTERS:
+        options["converter"] = converter or CONVERTERS[format]
     if format in WITH_SPANS and not labels:
         options["span_getter"] = ["ents", "*"] if spans == "*" else spans
     return write_docs(stream, target, format=format, **options)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from types import GeneratorType
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -77,6 +78,8 @@ def read_rows(
 class ConvertRows(Map):
     """Converts rows to Docs or back; what the converter counts goes to the run.
 
+    What a converter yields are several rows of one Doc.
+
     Args:
         function: Returns the new value and what is to be counted.
         stage: The name in errors.
@@ -93,7 +96,11 @@ class ConvertRows(Map):
         value, counts = self.function(item.value)
         if counts:
             run.counts.update(counts)
-        return [item._replace(value=value)]
+        if not isinstance(value, GeneratorType):
+            return [item._replace(value=value)]
+        rows = [item._replace(value=row, sub=(*item.sub, i)) for i, row in enumerate(value)]
+        run.books.branch(item, len(rows))
+        return rows
 
 
 class _FromRow:

@@ -35,7 +35,20 @@ def decorated() -> dict[str, dict[str, str]]:
             for call in getattr(node, "decorator_list", ()):
                 if (place := _group_and_name(call)) is not None:
                     found.setdefault(place[0], {})[place[1]] = f"{module}:{node.name}"  # type: ignore[attr-defined]
+            if (name := _spacy_factory(node)) is not None:
+                found.setdefault("spacy_factories", {})[name] = f"{module}:{name}"
     return found
+
+
+def _spacy_factory(node: ast.AST) -> str | None:
+    """Return the name of `edspipe_x = _factory("x", ...)`."""
+    if not (isinstance(node, ast.Assign) and isinstance(node.value, ast.Call)):
+        return None
+    if ast.unparse(node.value.func) != "_factory":
+        return None
+    name = ast.unparse(node.targets[0])
+    assert ast.literal_eval(node.value.args[0]) == name.removeprefix("edspipe_")
+    return name
 
 
 def _group_and_name(call: ast.expr) -> tuple[str, str] | None:
@@ -43,8 +56,6 @@ def _group_and_name(call: ast.expr) -> tuple[str, str] | None:
         return None
     what = ast.unparse(call.func)
     name = str(call.args[0].value)
-    if what == "Language.factory":
-        return "spacy_factories", name
     owner, _, verb = what.rpartition(".")
     if verb != "register" or not owner.startswith("registry."):
         return None

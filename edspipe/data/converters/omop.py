@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,7 +28,7 @@ class OmopConverter:
     A record is `{"note_id", "note_text", "note_datetime", "entities": [...]}`, an entity
     `{"note_nlp_id", "start_char", "end_char", "lexical_variant", "note_nlp_source_value"}` (the
     last one is its label), with further keys as attributes. Offsets inside a word are widened to
-    the word.
+    the word. In tables, an attribute that is a dict or nested is JSON.
 
     Args:
         tokenizer: Text to Doc; None takes that of `edspipe.blank("eds")`.
@@ -102,12 +103,16 @@ class OmopConverter:
             ],
         }
 
+    def to_row(self, record: dict[str, Any]) -> dict[str, Any]:
+        """Return a record for a table: an attribute with keys of its own is JSON there."""
+        return {**record, "entities": [_with_json(entity) for entity in record["entities"]]}
+
     def from_row(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Undo what a table does to a record: an attribute that an entity does not have is null."""
+        """Undo `to_row`, and what a table does to a record: attributes that are absent are null."""
         entities = row.get("entities")
         if not isinstance(entities, list):
             return row
-        return {**row, "entities": [_without_nulls(entity) for entity in entities]}
+        return {**row, "entities": [_from_table(entity) for entity in entities]}
 
     def arrow_schema(self) -> pa.Schema:
         """Return the columns; attributes have no type before a value is seen."""
@@ -138,10 +143,39 @@ class OmopConverter:
         return entity
 
 
-def _without_nulls(entity: Any) -> Any:
+def _with_json(entity: dict[str, Any]) -> dict[str, Any]:
+    """Write as JSON what would need a column for each of its keys, or is nested."""
+    return {
+        key: json.dumps(value, ensure_ascii=False, default=str) if _is_nested(value) else value
+        for key, value in entity.items()
+    }
+
+
+def _is_nested(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return any(isinstance(one, (dict, list, tuple)) for one in value)
+    return isinstance(value, dict)
+
+
+def _from_table(entity: Any) -> Any:
     if not isinstance(entity, dict):
         return entity
-    return {key: value for key, value in entity.items() if value is not None or key in ENTITY_KEYS}
+    return {
+        key: value if key in ENTITY_KEYS else _from_json(value)
+        for key, value in entity.items()
+        if value is not None or key in ENTITY_KEYS
+    }
+
+
+def _from_json(value: Any) -> Any:
+    """Read the JSON of `_with_json`; any other text stays as it is."""
+    if not (isinstance(value, str) and value.startswith(("{", "[")) and value[-1] in "}]"):
+        return value
+    try:
+        read = json.loads(value)
+    except (ValueError, RecursionError):
+        return value
+    return read if _is_nested(read) else value
 
 
 def _shown(value: Any) -> str:

@@ -409,8 +409,12 @@ class _RecordBuilder:
         return {name: value for name, value in found.items() if value is not None}
 
     def _offer(self, found: dict[str, Any], name: str, value: Any) -> None:
-        """Take a value that nobody asked for, if brat can hold it."""
-        if _is_writable(value):
+        """Take a value that nobody asked for, if brat can hold it; of a dict, each of its keys."""
+        if isinstance(value, dict):
+            for key, one in value.items():
+                if one is not None:
+                    self._offer(found, f"{name}_{key}", one)
+        elif _is_writable(value):
             found[brat_name(name)] = value
         elif self.report is not None:
             self.report.unwritten[name] += 1
@@ -427,6 +431,8 @@ def _from_kb_id(kb_id: str) -> list[list[str]]:
 def _plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
+    if isinstance(value, dict):
+        return {str(key): _plain(one) for key, one in value.items()}
     return [_plain(one) for one in value] if isinstance(value, (list, tuple)) else value
 
 

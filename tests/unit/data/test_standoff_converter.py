@@ -304,10 +304,23 @@ def test_lines_of_another_text_are_not_written():
 def test_attributes_that_brat_cannot_hold_are_counted(name):
     doc = to_doc()
     declare_span_attribute(name)
-    by_id(doc)["T1"]._.set(name, {"day": 1})
+    by_id(doc)["T1"]._.set(name, [["a"]])
     report = WriteReport()
     assert lines_of(doc, report=report) == LINES
     assert report.unwritten == {name: 1}
+
+
+def test_each_key_of_a_dict_is_an_attribute(name):
+    doc = to_doc()
+    declare_span_attribute(name)
+    by_id(doc)["T1"]._.set(name, {"value": "2020-03", "mode": None, "in": {"day": 1}, "x": [[1]]})
+    report = WriteReport()
+    added = set(lines_of(doc, report=report)) - set(LINES)
+    assert {line.split("\t")[1].strip() for line in added} == {
+        f"{name}_value T1 2020-03",
+        f"{name}_in_day T1 1",
+    }
+    assert report.unwritten == {f"{name}_x": 1}
 
 
 @pytest.mark.parametrize("value", [{"day": 1}, "two\nlines", "", [["a"]]])

@@ -303,7 +303,7 @@ def test_the_text_is_kept_as_it_is(again, nlp):
 
 
 def test_omop_keeps_spans_labels_ids_and_attributes(again, nlp):
-    declare_span_attribute("history", default=False)
+    declare_span_attribute("past_or_not", default=False)
     converter = make_converter(
         "omop", {"tokenizer": nlp.tokenizer, "span_setter": "all", "span_getter": "all"}
     )
@@ -320,7 +320,7 @@ def test_omop_keeps_spans_labels_ids_and_attributes(again, nlp):
     found = again(docs, converter=converter)
     assert [converter.to_record(doc) for doc in found] == records
     spans = found[2].spans["all"]
-    assert [(s._.negated, s._.score, s._.tags, s._.history) for s in spans] == [
+    assert [(s._.negated, s._.score, s._.tags, s._.past_or_not) for s in spans] == [
         (True, 0.5, ["a", "b"], False),
         (False, None, None, False),
         (None, None, None, False),
