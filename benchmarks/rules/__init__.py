@@ -1,0 +1,1 @@
+"""Scores of the rule pipes on real notes: `python -m benchmarks.rules`."""
