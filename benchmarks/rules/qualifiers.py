@@ -115,7 +115,7 @@ def _span(doc: Doc, start: int, end: int, number: int) -> Span:
 def build(lang: str, *qualifiers: str, **options: Any) -> edspipe.Pipeline:
     """Build a pipeline of sentences and qualifiers."""
     nlp = edspipe.blank("eds")
-    nlp.add_pipe("eds.sentences")
+    nlp.add_pipe("eds.sentences", config={"lang": lang})
     for qualifier in qualifiers:
         nlp.add_pipe(f"eds.{qualifier}", config={"lang": lang, **options})
     return nlp

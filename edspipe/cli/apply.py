@@ -131,6 +131,10 @@ def apply_to_files(
     pipes, format = classifiers_of(nlp), find_target_format(target)
     wanted = format == "csv" or (format in RECORDS and not _finds_spans(nlp))
     labels = bool(pipes) and wanted and converter is None
+    if converter is not None and format not in CONVERTERS:
+        raise ValueError(
+            f"--converter: expected an output of records, .jsonl, .parquet or .csv; got {target}"
+        )
     given = text_column is not None or id_column is not None
     if not labels and (keep or with_text):
         raise ValueError(

@@ -49,6 +49,29 @@ def declare_span_attribute(name: str, default: AttributeValue = None) -> None:
     Span.set_extension(name, getter=get, setter=set_)
 
 
+def keep_span_attribute(span: Span, name: str, value: Any) -> None:
+    """Write plain data as an attribute of a span, also where `span._.<name>` can only be read."""
+    if not Span.has_extension(name):
+        declare_span_attribute(name)
+    _, _, getter, setter = Span.get_extension(name)
+    if getter is not None and setter is None:
+        table = span.doc.user_data.setdefault(SPAN_TABLE, {})
+        table.setdefault(span_key(span), {})[name] = value
+    else:
+        span._.set(name, value)
+
+
+def plain_attribute(span: Span, name: str) -> Any:
+    """Return an attribute as plain data: what is kept of a record, the text of a span.
+
+    None stands for what is not declared.
+    """
+    value = span._.get(name) if span._.has(name) else None
+    if isinstance(value, Span):
+        return value.text
+    return span_attributes(span).get(name, value)
+
+
 def span_attributes(span: Span) -> dict[str, Any]:
     """Return the attributes that were set on this very span, by name (a copy)."""
     return dict(span.doc.user_data.get(SPAN_TABLE, {}).get(span_key(span), {}))

@@ -63,6 +63,7 @@ class TextView:
     Attributes:
         raw_text: The text of the Doc.
         text: The folded text.
+        kept: What others derived from the view, by a key of theirs: it lives as long.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class TextView:
         self.attr: Attr = attr
         self.polluted = polluted
         self._tokens = _Tokens(doc) if tokens is None else tokens
+        self.kept: dict[str, Any] = {}
         self.raw_text = self._tokens.text
         self.text, self._counts = fold_text(_blanked(self.raw_text, polluted), attr)
 

@@ -181,7 +181,10 @@ edspipe_covid = _factory(
 )
 
 _SCORE: dict[str, Any] = {**_WORDS, "span_setter": "scores"}
-_SCORED = ["doc.spans", "span._.score_name", "span._.score_value", "span._.score_value_max"]
+_SCORED = [
+    "doc.spans",
+    *(f"span._.score_{field}" for field in ("name", "value", "value_max", "class")),
+]
 
 edspipe_score = _factory(
     "score",

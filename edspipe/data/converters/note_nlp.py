@@ -10,7 +10,7 @@ import pyarrow as pa
 from spacy.tokens import Doc, Span
 
 from edspipe.config.registry import registry
-from edspipe.doc.attributes import span_attributes
+from edspipe.doc.attributes import plain_attribute, span_attributes
 from edspipe.doc.span_access import get_spans
 from edspipe.errors import DataError
 from edspipe.types import SpanGetter
@@ -112,7 +112,7 @@ class NoteNlpConverter:
             "term_temporal": _temporal(values),
             "term_modifiers": _json(values),
             "nlp_system": f"edspipe {__version__}",
-            **{name: _plain(_value(span, name)) for name in self.span_attributes},
+            **{name: _plain(plain_attribute(span, name)) for name in self.span_attributes},
         }
 
     def _snippet(self, text: str, span: Span) -> str | None:
@@ -130,14 +130,6 @@ def _exists(values: dict[str, Any]) -> str | None:
 def _temporal(values: dict[str, Any]) -> str | None:
     value = values.get(PAST)
     return None if value is None else "past" if value else "present"
-
-
-def _value(span: Span, name: str) -> Any:
-    """Return what is kept of an attribute, which is plain; else what its getter gives."""
-    values = span_attributes(span)
-    if name in values:
-        return values[name]
-    return span._.get(name) if span._.has(name) else None
 
 
 def _plain(value: Any) -> Any:

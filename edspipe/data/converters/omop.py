@@ -12,7 +12,7 @@ from spacy.tokens import Doc, Span
 from edspipe.config.registry import registry
 from edspipe.data.converters.base import default_tokenizer, text_of
 from edspipe.doc.alignment import TokenOffsets
-from edspipe.doc.attributes import declare_span_attribute, span_attributes
+from edspipe.doc.attributes import keep_span_attribute, plain_attribute, span_attributes
 from edspipe.doc.span_access import get_spans, set_spans
 from edspipe.errors import DataError
 from edspipe.types import SpanGetter, SpanSetter
@@ -88,8 +88,7 @@ class OmopConverter:
         for key, value in entity.items():
             wanted = self.span_attributes is None or key in self.span_attributes
             if wanted and key not in ENTITY_KEYS:
-                declare_span_attribute(key)
-                span._.set(key, value)
+                keep_span_attribute(span, key, value)
         return span
 
     def to_record(self, doc: Doc) -> dict[str, Any]:
@@ -139,7 +138,7 @@ class OmopConverter:
         if self.span_attributes is None:
             entity.update(span_attributes(span))
         else:
-            entity.update({key: span._.get(key) for key in self.span_attributes})
+            entity.update({key: plain_attribute(span, key) for key in self.span_attributes})
         return entity
 
 

@@ -86,7 +86,6 @@ class QuantityWords(Words):
     Attributes:
         decimal: The decimal sign; a group of three digits behind the other one is of thousands.
         decimals: All signs that may be a decimal one.
-        numbers: Number words, which count before a unit.
         units: Words for units, by the unit.
         counts: What is counted, before a denominator: "8000 cells/mm3", "80 beats per minute".
         per: Words for the slash in units.
@@ -104,7 +103,6 @@ class QuantityWords(Words):
 
     decimal: Literal[".", ","]
     decimals: list[str] = [".", ","]
-    numbers: dict[str, float] = {}
     units: dict[str, list[str]] = {}
     counts: list[str] = []
     per: list[str] = []

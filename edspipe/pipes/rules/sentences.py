@@ -118,8 +118,11 @@ class Sentences:
         places = [*self._after_marks(text), *self._after_breaks(text, soft_breaks(doc))]
         starts = np.full(len(doc), -1, dtype=np.int64)
         kept = np.array([place for place in places if place > begin], dtype=np.int64)
-        words = np.searchsorted(TokenOffsets(doc).starts, kept)
-        starts[words[words < len(doc)]] = 1
+        offsets = TokenOffsets(doc)
+        words = np.searchsorted(offsets.starts, kept)
+        # A mark within a word, as of an address on the web, ends no sentence.
+        whole = (words < len(doc)) & ((words == 0) | (offsets.ends[words - 1] <= kept))
+        starts[words[whole]] = 1
         starts[0] = 1
         values: Any = starts.astype(np.uint64).reshape(-1, 1)
         doc.from_array(["SENT_START"], values)

@@ -234,8 +234,8 @@ def declare_table() -> None:
         cells = [[(start, end) for start, end in row] for row in stored]
         return Table([[text[start:end] for start, end in row] for row in cells], cells)
 
-    def set_(span: Span, value: Table | None) -> None:
-        _write(span.doc, span, value.cells if value is not None else [])
+    def set_(span: Span, value: Table | list[Cells] | None) -> None:
+        _write(span.doc, span, value.cells if isinstance(value, Table) else value or [])
 
     Span.set_extension(ATTRIBUTE, getter=get, setter=set_)
 

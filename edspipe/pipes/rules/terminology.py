@@ -26,7 +26,8 @@ class Terminology:
     """Finds the terms of a terminology; spans get the code of theirs as `kb_id_`.
 
     Terms are found as `eds.matcher` finds them. They are kept in a few arrays: a million terms of
-    one to five words take a few seconds to load and less than 100 MB.
+    one to five words take a few seconds to load, during which the process grows by about 200 MB;
+    pickled, as each worker gets them, they are 60 MB.
 
     | | |
     |---|---|
@@ -174,6 +175,8 @@ def read_pairs(
             yield from _pairs_of(row, code_column, term_column, path, line)
     except UnicodeDecodeError:
         raise DataError("expected text in UTF-8", file=path) from None
+    except csv.Error as error:
+        raise DataError(f"not well-formed CSV: {error}", file=path) from None
 
 
 def _csv_rows(path: Path, delimiter: str) -> Iterator[tuple[int, Any]]:

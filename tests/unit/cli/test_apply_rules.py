@@ -111,3 +111,41 @@ def test_a_row_an_entity_goes_to_any_file_of_records(tmp_path):
     output = apply(tmp_path, source, "out.parquet", "--converter", "note_nlp", "--spans", "ents")
     (row,) = pq.read_table(output).to_pylist()
     assert (row["note_nlp_id"], row["term_exists"]) == ("n1-0", "N")
+
+
+@pytest.mark.parametrize("kind", [".jsonl", ".parquet"])
+def test_sections_and_tables_are_read_again(kind, tmp_path):
+    rules = (
+        RULES
+        + """\
+    sections: {"@factory": "eds.sections", lang: "en"}
+    tables: {"@factory": "eds.tables"}
+"""
+    )
+    (tmp_path / "rules.yml").write_text(rules, encoding="utf-8")
+    nlp = edspipe.load(tmp_path / "rules.yml")
+    doc = nlp("LABS:\nNa | 135 | mmol/L\nK | 4.1 | mmol/L\nCl | 100 | mmol/L\n")
+    write = edspipe.data.write_json if kind == ".jsonl" else edspipe.data.write_parquet
+    write([doc], tmp_path / f"out{kind}", converter="omop")
+    (again,) = list(read_docs(tmp_path / f"out{kind}", span_setter="found"))
+    by_label = {span.label_: span for span in again.spans["found"]}
+    assert by_label["table"]._.table.rows == doc.spans["tables"][0]._.table.rows
+
+
+def test_attributes_that_are_asked_for_are_plain_in_records(tmp_path):
+    (tmp_path / "rules.yml").write_text(RULES, encoding="utf-8")
+    nlp = edspipe.load(tmp_path / "rules.yml")
+    doc = nlp(TEXT)
+    doc._.note_id = "n1"
+    asked = {"span_getter": ["ents", "*"], "span_attributes": ["quantity", "date"]}
+    edspipe.data.write_json([doc], tmp_path / "out.jsonl", converter="omop", **asked)
+    assert entities(tmp_path / "out.jsonl")["72 kg"]["quantity"]["unit"] == "kg"
+
+
+def test_a_converter_is_refused_where_no_records_are_written(tmp_path, capsys):
+    (tmp_path / "rules.yml").write_text(RULES, encoding="utf-8")
+    source = write_input(tmp_path, ".txt")
+    words = ["apply", "--config", tmp_path / "rules.yml", "--input", source]
+    words += ["--output", tmp_path / "out", "--converter", "note_nlp"]
+    assert main([str(word) for word in words]) != 0
+    assert "--converter: expected an output of records" in capsys.readouterr().err

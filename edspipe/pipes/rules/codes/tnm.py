@@ -22,18 +22,20 @@ MAX_BEFORE = 30
 """Characters before a stage in which the word TNM and its year are read."""
 
 _PREFIX = "[acpruyACPRUY]{0,3}"
+# No word goes on behind a part, but the next part may follow at once: "pT2pN1cM0".
+_END = rf"(?!\d)(?!(?!{_PREFIX}[NM] ?[\dxXoO+-])[a-z])"
 _SEPARATOR = r"[ ,;/-]{0,3}"
 _TUMOUR = (
     rf"(?P<tp>{_PREFIX})T ?(?P<t>is|[xX0a]|[1-4](?:mic?|[a-dA-D]\d?)?)"
-    r"(?:\((?P<ts>m|s|\d{1,2})\))?(?![a-z\d])"
+    rf"(?:\((?P<ts>m|s|\d{{1,2}})\))?{_END}"
 )
 # Sentinel nodes, isolated cells, or how many nodes of how many: "2/18".
 _NODE_SUFFIX = r"(?:sn|i[+-]|mol[+-]|mi|m|f|\d{1,2}(?:N?\+)? ?/ ?\d{1,2}N?|\d{1,2}N?[+-]?)"
 _NODE = (
     rf"(?P<np>{_PREFIX})N ?(?P<n>[xX+-]|[0-3](?:mi|[a-dA-D])?|[oO](?=[ ,/-]?{_PREFIX}M))"
-    rf"(?P<ns>(?: ?\({_NODE_SUFFIX}\)){{0,2}})(?![a-z\d])"
+    rf"(?P<ns>(?: ?\({_NODE_SUFFIX}\)){{0,2}}){_END}"
 )
-_METASTASIS = rf"(?P<mp>{_PREFIX})M ?(?P<m>[xX+]|[oO0]|1(?:[a-dA-D]\d?)?)(?:\(i\+\))?(?![a-z\d])"
+_METASTASIS = rf"(?P<mp>{_PREFIX})M ?(?P<m>[xX+-]|[oO0]|1(?:[a-dA-D]\d?)?)(?:\(i\+\))?(?![a-z\d])"
 _OTHER = r"(?:R[0-2xX]|L[01xX]|V[0-2xX]|Pn[01xX]|S[0-3xX]|G[1-4xX])(?![a-z\d])"
 _STAGE = re.compile(
     rf"(?<!\w)(?={_PREFIX}[TNM] ?[\dxXoOisa+-])"
@@ -81,8 +83,9 @@ class Tnm:
     | | `span._.tnm`: a `TnmStage`, with a field a part and `norm()` |
 
     Limits: T, N and M are in capitals. A stage whose parts stand in different sentences makes
-    several spans, and ranges ("T1-2") are not read. Which values an organ's classification has is
-    not checked. The group of a stage ("stage IIIA") is not read.
+    several spans, and ranges ("T1-2") are not read. Of several prefixes ("cT2 pN1") only the first
+    one is kept. Which values an organ's classification has is not checked. The group of a stage
+    ("stage IIIA") is not read.
 
     Args:
         nlp: The pipeline; not used.

@@ -17,7 +17,7 @@ class TnmStage:
         tumour_suffix: What stands behind it in brackets, e.g. `m` or a number of tumours.
         node: `0`, `x`, `1` ... `3c`, `1mi`, `+`, `-`.
         node_suffix: What stands behind it in brackets: `sn`, `i+`, `1/12`.
-        metastasis: `0`, `x`, `1` ... `1c`, `+`.
+        metastasis: `0`, `x`, `1` ... `1c`, `+`, `-`.
         resection: Residual tumour R: `0`, `1`, `2`, `x`.
         lymphatic: Invasion of lymphatic vessels L: `0`, `1`, `x`.
         venous: Invasion of veins V: `0`, `1`, `2`, `x`.

@@ -8,7 +8,9 @@ A kind says what a form means:
 | `period` | two dates that bound one time | 3 to 5 March 2020 |
 | `ago`, `ahead` | counted from the note | 3 days ago |
 | `earlier`, `later` | counted from what the text spoke of | 3 days later |
-| `last`, `next`, `this` | one unit or weekday beside the note's own | last week |
+| `last`, `next`, `this` | one unit beside the note's own | last week |
+| `weekday` | the last such day, the note's own included | Monday |
+| `last_weekday`, `next_weekday` | the one before the note's day, or behind it | next Monday |
 | `ordinal` | the third day of something | day 3 |
 | `duration`, `vague` | how long; the second without a number | 3 days, for months |
 | `every`, `times`, `rate`, `frequency` | how often | every 8 hours |
@@ -51,8 +53,9 @@ JOINED_UNITS = {
 }
 """Units that follow each other in one duration ("2 years and 3 months"), and below which number."""
 
-CENTURY_TURN = 50
-"""Years of two digits from here on belong to the last century."""
+CENTURY_TURN = 30
+"""Years of two digits from here on belong to the last century: far more patients were born in 1935
+than notes speak of 2035."""
 
 
 @dataclass(frozen=True)
@@ -305,6 +308,8 @@ def _clock(found: Found) -> DateValue | None:
     if hour is None:
         return None
     minutes = [int(words[0]) for name, words in found.parts if name == "minute"]
+    if hour == 24 and any(minutes):
+        return None
     half = found.key("meridiem") or ""
     if half in found.meanings.afternoon and hour < 12:
         hour += 12
@@ -326,9 +331,14 @@ def _phrase(found: Found) -> DateValue | None:
     return DateValue("DATE", value, unit, offset=phrase.offset, anchor=phrase.anchor)  # type: ignore[arg-type]
 
 
-def _weekday(found: Found) -> DateValue | None:
-    number = found.meanings.weekdays.get(found.key("weekday") or "")
-    return DateValue("DATE", f"XXXX-WXX-{number}", "day", anchor="note")
+def _weekday(offset: str | None = None) -> Callable[[Found], DateValue | None]:
+    """Make the builder of "Monday", "last Monday", "next Monday"."""
+
+    def build(found: Found) -> DateValue | None:
+        number = found.meanings.weekdays.get(found.key("weekday") or "")
+        return DateValue("DATE", f"XXXX-WXX-{number}", "day", offset=offset, anchor="note")
+
+    return build
 
 
 BUILDERS: dict[str, Callable[[Found], DateValue | None]] = {
@@ -342,7 +352,9 @@ BUILDERS: dict[str, Callable[[Found], DateValue | None]] = {
     "last": _beside(-1),
     "next": _beside(1),
     "this": _beside(0),
-    "weekday": _weekday,
+    "weekday": _weekday(),
+    "last_weekday": _weekday("-P1W"),
+    "next_weekday": _weekday("+P1W"),
     "ordinal": _ordinal,
     "duration": _duration,
     "vague": _vague,

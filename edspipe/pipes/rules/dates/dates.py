@@ -145,5 +145,9 @@ class Dates:
 def _resolve(value: DateValue, note: datetime | None) -> DateValue:
     if note is None or value.type != "PERIOD":
         return value.resolve(note)
-    ends = [DateValue("DATE", end).resolve(note).value for end in value.value.split("/")]
-    return replace(value, value="/".join(ends))
+    said = value.value.split("/")
+    start, end = (DateValue("DATE", one).resolve(note).value for one in said)
+    if end < start and said[1].startswith("XXXX"):
+        # "10 to 15 March" in a note of 12 March: it has begun, and ends behind the note.
+        end = f"{int(start[:4]) + (end[4:] < start[4:]):04d}{end[4:]}"
+    return replace(value, value=f"{start}/{end}")

@@ -89,6 +89,10 @@ class Finder:
                     end = stop
                     break
                 value = BUILDERS[form.kind](self._parts(text, form, found))
+                if value is None and form.kind == "date":
+                    # There is no such day: a part of it, as 29 February without its year, is wrong.
+                    end = stop
+                    break
                 if value is None or _holds_blank_line(text, start, stop):
                     continue
                 if form.kind in NOT_BEHIND_SLASH and _behind_slash(text, start):

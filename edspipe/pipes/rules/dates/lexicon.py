@@ -61,7 +61,7 @@ def number_roles(token: str) -> frozenset[str]:
         "year": length == 4 and 1900 <= value <= 2099,
         "short_year": length == 2,
         "hour": length <= 2 and value <= 23,
-        "long_hour": length == 2 and value <= 23,
+        "long_hour": length == 2 and value <= 24,
         "minute": length == 2 and value <= 59,
         "military": length == 4 and value <= 2400 and value % 100 <= 59,
     }

@@ -75,10 +75,10 @@ class DateValue:
         """Return the value with what the note's date tells: its year, what "3 days ago" is."""
         if note is None or self.type not in ("DATE", "TIME"):
             return self
+        if weekday := _WEEKDAY.fullmatch(self.value):
+            return replace(self, value=_near_weekday(self, int(weekday[1]), note))
         if self.offset and self.anchor == "note":
             return replace(self, value=_moved_value(self, note))
-        if weekday := _WEEKDAY.fullmatch(self.value):
-            return replace(self, value=_last_weekday(self.value, int(weekday[1]), note))
         match = _DATE.fullmatch(self.value)
         if match and match[1] == "XXXX" and match[2] not in (None, "XX"):
             return replace(self, value=_with_year(self.value, match, note))
@@ -99,8 +99,11 @@ class DateValue:
         numbers = [int(part) if part and part.isdigit() else None for part in match.groups()]
         year, month, day, hour, minute, second = numbers
         try:
-            return datetime(year or 1, month or 1, day or 1, hour or 0, minute or 0, second or 0)
-        except ValueError:
+            moment = datetime(
+                year or 1, month or 1, day or 1, (hour or 0) % 24, minute or 0, second or 0
+            )
+            return moment + timedelta(days=1) if hour == 24 else moment
+        except (OverflowError, ValueError):
             return None
 
     def timedelta(self) -> timedelta | None:
@@ -171,11 +174,15 @@ def _moved_value(value: DateValue, note: datetime) -> str:
     return format_moment(moment, value.precision or "day") + (part[0] if part else "")
 
 
-def _last_weekday(value: str, weekday: int, note: datetime) -> str:
+def _near_weekday(value: DateValue, weekday: int, note: datetime) -> str:
+    """Return the last such day; with an offset, the one before the note's day or behind it."""
+    back_days = (note.isoweekday() - weekday) % 7
+    if value.offset:
+        back_days = back_days - 7 if value.offset[0] == "+" else back_days or 7
     try:
-        moment = note - timedelta(days=(note.isoweekday() - weekday) % 7)
+        moment = note - timedelta(days=back_days)
     except OverflowError:
-        return value
+        return value.value
     return format_moment(moment, "day")
 
 

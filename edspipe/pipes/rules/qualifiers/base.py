@@ -63,7 +63,7 @@ class Qualifier:
         nlp: The pipeline, whose language is taken where `lang` is None.
         name: The name of the pipe.
         lang: `"en"`, `"fr"`, `"es"`, or a folder of word files; None takes the pipeline's language.
-        span_getter: Which spans are qualified.
+        span_getter: Which spans are qualified; by default `ALL_SPANS`.
         within: Whether a cue counts that stands within the span itself ("absence of pain").
         on_tokens: Whether `token._.<attribute>` is set as well.
         changes: Cues to add or to take away, in the shape of the word file.
@@ -106,14 +106,14 @@ class Qualifier:
             sentence: [reach for reach in listed if reach.end > reach.start]
             for sentence, listed in found.items()
         }
-        across = reaches.get(None, [])
+        flat = [reach for listed in reaches.values() for reach in listed]
+        by_sentence = _by_sentence(frame, reaches, set(sentences))
         cues = [
-            self._decide(frame, reaches.get(sentence, []) + across, start, end)
+            self._decide(frame, by_sentence.get(sentence, []), start, end)
             for (start, end), sentence in zip(places, sentences, strict=True)
         ]
         self._write_spans(doc, frame, spans, cues)
         if self.on_tokens:
-            flat = [reach for listed in reaches.values() for reach in listed]
             doc.user_data.setdefault(TOKEN_TABLE, {})[self.attribute] = [
                 list(frame.find_chars(reach.start, reach.end)) for reach in flat
             ]
@@ -148,3 +148,18 @@ class Qualifier:
                 cues.pop(key, None)
             else:
                 cues[key] = list(frame.find_chars(*cue))
+
+
+def _by_sentence(
+    frame: Frame, reaches: Mapping[int | None, list[Reach]], wanted: set[int]
+) -> dict[int, list[Reach]]:
+    """Return the reaches that matter in each sentence, those of headings behind its own.
+
+    A heading's reach is dealt out to its sentences: a text of headings alone stays linear.
+    """
+    dealt = {sentence: list(listed) for sentence, listed in reaches.items() if sentence is not None}
+    for reach in reaches.get(None, ()):
+        first, last = frame.sentence_of(reach.start), frame.sentence_of(reach.end - 1)
+        for sentence in wanted.intersection(range(first, last + 1)):
+            dealt.setdefault(sentence, []).append(reach)
+    return dealt

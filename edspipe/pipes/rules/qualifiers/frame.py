@@ -10,7 +10,6 @@ import re
 from bisect import bisect_left, bisect_right
 from functools import cached_property
 from itertools import pairwise
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from spacy.attrs import SENT_START
@@ -34,8 +33,7 @@ class Frame:
     """The words of a Doc, and where its sentences begin.
 
     Args:
-        doc: The Doc.
-        view: Its normalised view.
+        view: The normalised view of a Doc.
         marks: What it knows of its sentences; None if it knows nothing.
 
     Attributes:
@@ -44,8 +42,9 @@ class Frame:
         sentences: The first word of each sentence; begins with 0.
     """
 
-    def __init__(self, doc: Doc, view: TextView, marks: bytes | None) -> None:
-        self.view = view
+    def __init__(self, view: TextView, marks: bytes | None) -> None:
+        self.offsets = view.offsets
+        self.raw_text = view.raw_text
         self.marks = marks
         self.words: list[str] = []
         self.tokens: list[int] = []
@@ -67,9 +66,10 @@ class Frame:
         """Return the frame of a Doc; it is made anew where tokens or sentences changed."""
         view = TextView.of(doc)
         marks = doc.to_array(SENT_START).tobytes() if doc.has_annotation("SENT_START") else None
-        frame = _FRAMES.get(doc)
-        if frame is None or frame.view is not view or frame.marks != marks:
-            frame = _FRAMES[doc] = cls(doc, view, marks)
+        # Kept with the view, which is forgotten where tokens change or too many are remembered.
+        frame: Frame | None = view.kept.get(_KEY)
+        if frame is None or frame.marks != marks:
+            frame = view.kept[_KEY] = cls(view, marks)
         return frame
 
     def sentence_of(self, word: int) -> int:
@@ -87,16 +87,15 @@ class Frame:
 
     def find_chars(self, start: int, end: int) -> tuple[int, int]:
         """Return the characters of the raw text that some words (one at least) cover."""
-        offsets = self.view.offsets
         first, last = self.tokens[start], self.tokens[end - 1]
-        return int(offsets.starts[first]), int(offsets.ends[last])
+        return int(self.offsets.starts[first]), int(self.offsets.ends[last])
 
     def heads_section(self, end: int) -> bool:
         """Tell whether a cue that ends at a word is a heading: a colon or a line end follows."""
         if end >= len(self.words) or self.words[end] == ":":
             return True
         start_char, end_char = self.find_chars(end - 1, end + 1)
-        return "\n" in self.view.raw_text[start_char:end_char]
+        return "\n" in self.raw_text[start_char:end_char]
 
     def section_end(self, word: int) -> int:
         """Return the first word at or behind a word that begins a heading, or the end."""
@@ -108,8 +107,8 @@ class Frame:
     @cached_property
     def _headings(self) -> list[int]:
         """The first word of each heading."""
-        chars = [match.start() for match in _HEADING.finditer(self.view.raw_text)]
-        firsts = np.searchsorted(self.view.offsets.ends, chars, side="right").tolist()
+        chars = [match.start() for match in _HEADING.finditer(self.raw_text)]
+        firsts = np.searchsorted(self.offsets.ends, chars, side="right").tolist()
         return [bisect_left(self.tokens, token) for token in firsts]
 
 
@@ -124,7 +123,7 @@ class _Parts(dict[str, tuple[str, ...]]):
 
 
 _PARTS = _Parts()
-_FRAMES: WeakKeyDictionary[Doc, Frame] = WeakKeyDictionary()
+_KEY = "qualifiers.frame"
 
 
 def cut_term(term: str) -> tuple[str, ...]:

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edspipe.pipes.rules.quantities.lexicon import WORDS, Lexicon
-from edspipe.pipes.rules.quantities.numbers import POWER, SCIENTIFIC, read_number, read_power
+from edspipe.pipes.rules.quantities.numbers import (
+    OF_TEN,
+    POWER,
+    SCIENTIFIC,
+    decimal_reading,
+    read_number,
+    read_power,
+)
 from edspipe.pipes.rules.quantities.units import Unit
 
 MAX_GAP = 14
@@ -18,6 +25,7 @@ MAX_PARTS = 3
 LENGTH, PRESSURE = (("length", 1),), (("pressure", 1),)
 
 _HEIGHT = re.compile(r" ?m ?(\d{2})(?!\d|[.,]\d|[ ]?(?:cm|mm|m\b))")
+_DEGREES = re.compile(r"°(\d)(?! ?\d|[.,]\d)(?: ?°? ?c\b)?")
 _CLOCK = re.compile(r"[:h]\d|[ ]?h[ ]?\d\d(?!\d)")
 
 
@@ -32,6 +40,7 @@ class Atom:
         unit: The unit, if any.
         blocked: Whether the unit is one of time, or none by itself.
         counted: What is counted, as it is written before the slash: "leukocytes/mm3".
+        other: The number with a decimal sign where `value` takes it for one of thousands.
     """
 
     start: int
@@ -40,6 +49,7 @@ class Atom:
     unit: Unit | None = None
     blocked: bool = False
     counted: str = ""
+    other: float | None = None
 
 
 @dataclass(frozen=True)
@@ -88,20 +98,22 @@ class Chainer:
             value = read_number(match[0], decimal)
             if value is None or _is_bullet(text, start, end) or _CLOCK.match(text, end):
                 continue
-            height = _HEIGHT.match(text, end) if value in (1.0, 2.0) else None
-            if height is not None:
-                behind = height.end()
-                metres = value + int(height[1]) / 100
-                yield Atom(start, behind, metres, self.lexicon.units.exact["m"])
+            parted = _in_parts(text, end, value)
+            if parted is not None:
+                behind, whole, symbol = parted
+                yield Atom(start, behind, whole, self.lexicon.units.exact[symbol])
                 continue
             atom = self._with_unit(text, start, *self._scaled(text, end, value), unit_at, raw)
             if atom is not None:
                 behind = atom.end
-                yield atom
+                other = decimal_reading(match[0]) if atom.value == value else None
+                yield atom if other in (None, value) else replace(atom, other=other)
 
     def _scaled(self, text: str, end: int, value: float) -> tuple[int, float, int | None]:
         """Return where a number ends, its value, and the power of ten that may be its unit's."""
         near = text[end : end + 5]
+        if value == 10.0 and (power := OF_TEN.match(text, end)):
+            return power.end(), 10.0 ** read_power(power), None
         if "10" in near and (power := POWER.match(text, end)):
             return power.end(), value, read_power(power)
         if "e" in near[:2] and (scientific := SCIENTIFIC.match(text, end)):
@@ -187,6 +199,15 @@ class Chainer:
             before = WORDS.findall(text[max(0, first.start - 12) : first.start])
             return "range" if before and before[-1] in lexicon.between else None
         return None
+
+
+def _in_parts(text: str, end: int, value: float) -> tuple[int, float, str] | None:
+    """Read a number with its unit inside, "1m75" or "37°5": where it ends, its value, its unit."""
+    if value in (1.0, 2.0) and (height := _HEIGHT.match(text, end)):
+        return height.end(), value + int(height[1]) / 100, "m"
+    if 30.0 <= value <= 45.0 and value.is_integer() and (degrees := _DEGREES.match(text, end)):
+        return degrees.end(), value + int(degrees[1]) / 10, "°C"
+    return None
 
 
 def _in_word(text: str, start: int) -> bool:

@@ -21,6 +21,7 @@ FRACTIONS = frozenset(((1.0, 2.0), (1.0, 3.0), (2.0, 3.0), (1.0, 4.0), (3.0, 4.0
 FIRST_YEAR, LAST_YEAR = 1900, 2100
 
 RATIO = (("ratio", 1),)
+TEMPERATURE = (("temperature", 1),)
 RIGHT_DIMS = frozenset((RATIO, LENGTH, (("mass", 1),)))
 """What is measured may stand behind: "90% of lymphocytes", "40 kg weight"."""
 
@@ -131,7 +132,7 @@ class Finder:
             return None
         if chain.unit is None and (measure is None or self._is_none(text, chain, words)):
             return None
-        value = self._value(chain, measure, comparator, sign)
+        value = self._value(_plausible(chain, measure), measure, comparator, sign)
         return None if value is None else Match(start, chain.end, value)
 
     def _with_next_unit(self, text: str, chain: Chain) -> Chain:
@@ -328,6 +329,8 @@ class Finder:
         if kind == "slash":
             return self._slashed(chain, values, measure, comparator)
         symbol = unit.symbol if unit is not None else None
+        if symbol == "°" and measure is not None and TEMPERATURE in measure.dims:
+            symbol = measure.bare_unit(value)[1] or symbol
         return self._make(value, symbol, kind, values, comparator, measure)
 
     def _slashed(
@@ -379,6 +382,25 @@ class Finder:
             what=what,
             bare=bare,
         )
+
+
+def _plausible(chain: Chain, measure: Measure | None) -> Chain:
+    """Read "3.250 kg" as 3.25 kg where 3250 kg cannot be what is measured."""
+    unit = chain.unit
+    if unit is None or measure is None or all(atom.other is None for atom in chain.atoms):
+        return chain
+    ranges = [entry for entry in measure.bare or () if entry.unit == unit.symbol]
+
+    def fits(value: float) -> bool:
+        return any(entry.min <= value <= entry.max for entry in ranges)
+
+    atoms = tuple(
+        replace(atom, value=atom.other)
+        if atom.other is not None and fits(atom.other) and not fits(atom.value)
+        else atom
+        for atom in chain.atoms
+    )
+    return replace(chain, atoms=atoms)
 
 
 def _signed(text: str, chain: Chain, start: int, behind: int) -> tuple[int, float]:

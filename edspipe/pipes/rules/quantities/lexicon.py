@@ -130,7 +130,6 @@ class Lexicon:
         self.links = folded(words.links)
         self.follows = {tuple(WORDS.findall(fold(term, "NORM"))) for term in words.follows}
         self.not_before = folded(words.not_before)
-        self.numbers = {fold(word, "NORM"): value for word, value in words.numbers.items()}
         self.times, self.ranges = folded(words.times), folded(words.ranges)
         self.between, self.and_ = folded(words.between), folded(words.and_)
 

@@ -21,6 +21,11 @@ POWER = re.compile(
 )
 """Ten to a power, behind a number."""
 
+OF_TEN = re.compile(r" ?(?:\^|\*\*) ?\(?([+-]?\d{1,2})\)?|([⁻⁰-⁹¹²³]{1,3})")
+"""The power of a ten that stands alone: `10^5/mL`."""
+
+_AMBIGUOUS = re.compile(r"\d{1,3}[.,]\d{3}")
+
 SCIENTIFIC = re.compile(r"\s?e\s?([+-]?\d{1,2})(?!\w)")
 
 
@@ -69,6 +74,11 @@ def read_number(written: str, decimal: str) -> float | None:
     if inner and signs[-1] not in signs[:-1]:
         return float("".join(groups[:-1]) + "." + groups[-1])
     return None
+
+
+def decimal_reading(written: str) -> float | None:
+    """Return `3.250` and `3,250` as the decimal number; None where there is just one reading."""
+    return float(written.replace(",", ".")) if _AMBIGUOUS.fullmatch(written) else None
 
 
 def read_power(match: re.Match[str]) -> int:

@@ -51,8 +51,10 @@ class Unit:
     def over(self, other: Unit, amount: float, written: str) -> Unit:
         """Return this unit divided by an amount of another."""
         powers = dict(self.dims)
-        # A dose by the weight of the patient: milligrams and kilograms do not cancel out.
-        divisor = BODY_WEIGHT if powers.get("mass") and other.dims == MASS else other.dims
+        # A dose by the weight of the patient: milligrams and kilograms do not cancel out. In the
+        # milligrams per gram of creatinine, they do.
+        is_dose = powers.get("mass") and other.dims == MASS and other.symbol == "kg"
+        divisor = BODY_WEIGHT if is_dose else other.dims
         for base, power in divisor:
             powers[base] = powers.get(base, 0) - power
         dims = tuple(sorted((base, power) for base, power in powers.items() if power))

@@ -12,7 +12,7 @@ from edspipe.doc.attributes import declare_span_attribute
 from edspipe.doc.span_access import set_spans
 from edspipe.lang.words import choose_lang, load_words
 from edspipe.matching.text_view import TextView
-from edspipe.pipes.rules.scores.finder import ScoreFinder
+from edspipe.pipes.rules.scores.finder import Found, ScoreFinder
 from edspipe.pipes.rules.scores.kind import ScoreKind
 from edspipe.types import SpanSetter
 
@@ -21,6 +21,7 @@ GROUP = "scores"
 declare_span_attribute("score_name")
 declare_span_attribute("score_value")
 declare_span_attribute("score_value_max")
+declare_span_attribute("score_class")
 
 
 class ScoreWriter:
@@ -40,11 +41,20 @@ class ScoreWriter:
             if tokens is not None:
                 span = Span(doc, *tokens, label=label)
                 span._.score_name = label
-                span._.score_value = found.value
-                span._.score_value_max = found.value_max
+                _write_value(span, found)
                 spans.append(span)
         set_spans(doc, spans, self.span_setter)
         return doc
+
+
+def _write_value(span: Span, found: Found) -> None:
+    """Write the value: numbers always with a point, and words apart, as columns of tables ask."""
+    if isinstance(found.value, str):
+        span._.score_class = found.value
+        return
+    span._.score_value = float(found.value)
+    if found.value_max is not None:
+        span._.score_value_max = float(found.value_max)
 
 
 class KnownScore(ScoreWriter):

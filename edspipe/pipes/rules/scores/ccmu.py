@@ -17,13 +17,12 @@ class Ccmu(KnownScore):
     nlp = edspipe.blank("eds")
     nlp.add_pipe("eds.ccmu", config={"lang": "fr"})
     doc = nlp("CCMU 3 ; hier CCMU P.")
-    assert [(span.text, span._.score_value) for span in doc.spans["scores"]] == [
-        ("CCMU 3", 3),
-        ("CCMU P", "P"),
-    ]
+    first, second = doc.spans["scores"]
+    assert (first.text, first._.score_value) == ("CCMU 3", 3)
+    assert (second.text, second._.score_value, second._.score_class) == ("CCMU P", None, "P")
     ```
 
-    Values: 1 to 5, and the letters P (psychiatric) and D (dead on arrival); others do not count.
+    Values: 1 to 5, and in `score_class` the letters P (psychiatric) and D (dead on arrival).
     How a value is found, what is written and what is not read is said of all scores at `eds.score`.
     Names are those of `ccmu` in `edspipe/lang/<lang>/scores.yml`.
 

@@ -44,7 +44,8 @@ class Score(ScoreWriter):
     |---|---|
     | reads | the text, `doc.spans["pollution"]` |
     | writes | `doc.spans["scores"]`, with the score's name as label; `span._.score_name`, |
-    | | `span._.score_value`, of a range ("0-1") `span._.score_value_max` |
+    | | `span._.score_value` (a float), of a range ("0-1") `span._.score_value_max`; |
+    | | `span._.score_class`, the value that is a text (see `values`) |
 
     Limits: a value with a comparator ("< 8") is not read, nor are numbers in words; a score without
     a value makes no span. The words around values are those of `edspipe/lang/<lang>/scores.yml`.
@@ -59,7 +60,7 @@ class Score(ScoreWriter):
         highest: The highest value.
         decimals: Whether values have decimals.
         roman: Whether values are written in Roman numerals too.
-        values: Values that are words: what is written -> what it is.
+        values: Values that are words: what is written -> what it is, a number or a text.
         lang: `"en"`, `"fr"`, `"es"`, or a folder of word files; None takes the pipeline's language.
         changes: Words to add or to take away, in the shape of `scores.yml`.
         span_setter: Where spans are put.

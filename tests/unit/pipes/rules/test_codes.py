@@ -265,3 +265,15 @@ def test_a_table_in_another_encoding_is_refused(tmp_path):
     (tmp_path / "MRCONSO.RRF").write_bytes(row("C1", "Fièvre").encode("latin-1"))
     with pytest.raises(DataError, match=r"MRCONSO\.RRF: expected text in UTF-8"):
         concepts(str(tmp_path), languages=["en"])
+
+
+@pytest.mark.parametrize(
+    ("text", "found", "norm"),
+    [
+        ("Stade pT2pN1(1/12)pMx R0.", "pT2pN1(1/12)pMx R0", "pT2N1(1/12)Mx R0"),
+        ("Stade T3N-M-.", "T3N-M-", "T3N-M-"),
+    ],
+)
+def test_parts_of_a_stage_have_prefixes_of_their_own(text, found, norm):
+    doc = eds.tnm().build()(edspipe.blank("eds").make_doc(text))
+    assert [(span.text, span._.tnm.norm()) for span in doc.spans["tnm"]] == [(found, norm)]

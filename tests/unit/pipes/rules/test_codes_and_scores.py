@@ -86,11 +86,16 @@ def test_what_is_marked_is_found_and_nothing_else(file, lang, sentence):
 
 
 def said(attributes: dict[str, Any]) -> tuple[Any, ...]:
-    return attributes.get("kb", ""), attributes.get("value"), attributes.get("max")
+    value, upper = attributes.get("value"), attributes.get("max")
+    return attributes.get("kb", ""), _as_float(value), _as_float(upper)
+
+
+def _as_float(value: Any) -> Any:
+    return float(value) if isinstance(value, int) else value
 
 
 def value_of(span: Any) -> tuple[Any, Any]:
-    return span._.score_value, span._.score_value_max
+    return span._.score_class or span._.score_value, span._.score_value_max
 
 
 @pytest.mark.parametrize("name", [*WITH_LANG, *NO_LANG])

@@ -315,3 +315,61 @@ def test_time_grows_with_the_text_and_not_faster(lang, piece):
     begin = time.process_time()
     PIPES[lang].find(text)
     assert time.process_time() - begin < SLOWEST_S
+
+
+@pytest.mark.parametrize(
+    ("lang", "text"),
+    [
+        ("en", "February 29, 2019"),
+        ("fr", "29 février 2019"),
+        ("es", "29 de febrero de 2019"),
+        ("fr", "31/04/2020"),
+    ],
+)
+def test_a_day_that_does_not_exist_is_not_read_in_part(lang, text):
+    assert values(lang, text, NOTE) == []
+
+
+@pytest.mark.parametrize(
+    ("lang", "text", "expected"),
+    [
+        ("en", "next Monday", "2020-06-22"),
+        ("en", "last Monday", "2020-06-08"),
+        ("en", "Monday", "2020-06-15"),
+        ("fr", "vendredi prochain", "2020-06-19"),
+        ("fr", "vendredi dernier", "2020-06-12"),
+        ("es", "el próximo viernes", "2020-06-19"),
+        ("es", "el viernes pasado", "2020-06-12"),
+    ],
+)
+def test_a_weekday_is_the_one_before_or_behind_the_note(lang, text, expected):
+    assert values(lang, text, NOTE) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("text", "note", "expected"),
+    [
+        ("12-15 mars", "2020-03-13", "2020-03-12/2020-03-15"),
+        ("12-15 mars", "2020-03-10", "2019-03-12/2019-03-15"),
+        ("27-29 février", "2020-02-28", "2020-02-27/2020-02-29"),
+    ],
+)
+def test_a_period_never_ends_before_it_begins(text, note, expected):
+    doc = find("fr", text, note)
+    (span,) = doc.spans["periods"]
+    assert span._.date.value == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("12/03/45", "1945-03-12"), ("12/03/19", "2019-03-12")]
+)
+def test_a_year_of_two_digits_that_is_far_off_is_of_the_last_century(text, expected):
+    assert values("fr", text) == [expected]
+
+
+def test_the_end_of_a_day_is_the_beginning_of_the_next():
+    doc = find("fr", "le 12/03/2020 à 24:00")
+    (span,) = doc.spans["dates"]
+    assert span._.date.value == "2020-03-12T24:00"
+    assert span._.date.datetime() == datetime(2020, 3, 13)
+    assert values("fr", "24:30") == []

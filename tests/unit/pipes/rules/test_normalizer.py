@@ -196,3 +196,8 @@ def test_an_unknown_kind_is_refused():
 def test_a_wrong_pattern_of_a_user_is_refused():
     with pytest.raises(ValueError, match="regex of 'mine'"):
         eds.normalizer(lang="fr", changes={"patterns": {"mine": ["("]}}).build()
+
+
+@pytest.mark.parametrize("lang", languages())
+def test_a_word_between_asterisks_is_no_bar_code(lang):
+    assert pollution("*PENICILLINE* et *AB123456*", lang=lang) == [("barcode", "*AB123456*")]

@@ -16,7 +16,8 @@ import edspipe.pipes as eds
 from edspipe.doc.markup import parse_markup
 from edspipe.errors import ConfigError
 from edspipe.lang.words import load_words
-from edspipe.pipes.rules.qualifiers.frame import cut_term
+from edspipe.matching import text_view
+from edspipe.pipes.rules.qualifiers.frame import Frame, cut_term
 
 SENTENCES = Path(__file__).parent / "sentences"
 QUALIFIERS = ("negation", "hypothesis", "family", "history", "reported_speech")
@@ -304,3 +305,27 @@ def test_an_examination_with_a_negative_result_is_not_negated():
         "negation", "en", "The <ent>blood culture</ent> was negative, the <ent>virus</ent> absent."
     )
     assert (culture._.negation, virus._.negation) == (False, True)
+
+
+def test_a_text_of_headings_alone_takes_linear_time():
+    doc = NLP.make_doc("ATCD : asthme.\n" * 12_000)
+    places = [token.i for token in doc if token.text == "asthme"]
+    doc.spans["findings"] = [Span(doc, place, place + 1, label="x") for place in places]
+    begin = time.process_time()
+    PIPES["history", "fr"](doc)
+    assert time.process_time() - begin < 2
+    assert all(span._.history for span in doc.spans["findings"])
+
+
+def test_a_frame_is_forgotten_with_its_view():
+    doc = make_doc("Pas de <ent negation=true>toux</ent>.")
+    first = Frame.of(doc)
+    assert Frame.of(doc) is first
+    text_view._REMEMBERED.tokens.clear()
+    assert Frame.of(doc) is not first
+
+
+@pytest.mark.parametrize("group", ["pollution", "sections", "section_titles", "tables"])
+def test_spans_of_the_layout_are_not_qualified(group):
+    doc = PIPES["negation", "fr"](make_doc("Pas de <ent negation=true>toux</ent>.", group=group))
+    assert [span._.negation for span in doc.spans[group]] == [None]

@@ -111,6 +111,65 @@ def test_a_quantity_is_converted(quantity, unit, value):
     assert converted.unit == unit
 
 
+@pytest.mark.parametrize(
+    ("lang", "text", "value", "unit", "what"),
+    [
+        ("en", "Urine culture 10^5 CFU/mL.", 1e5, "CFU/mL", None),
+        ("fr", "Uroculture : 10⁶ UFC/mL.", 1e6, "/mL", None),
+        ("fr", "Héparine 4000 UI/j.", 4000, "U/d", None),
+        ("fr", "Poids 3.250 kg.", 3.25, "kg", "weight"),
+        ("en", "Weight 3,250 kg.", 3.25, "kg", "weight"),
+        ("en", "Weight 3,250 g.", 3250, "g", "weight"),
+        ("fr", "Température 37°5.", 37.5, "°C", "temperature"),
+        ("fr", "Température à 38°.", 38, "°C", "temperature"),
+        ("en", "Temperature 101°.", 101, "°F", "temperature"),
+        ("en", "Urine protein 30 mg/g.", 30, "mg/g", "proteinuria"),
+        ("en", "Transferrin 250 mg/dL.", 250, "mg/dL", "transferrin"),
+        ("fr", "Clairance 60 mL/min/1,73 m2.", 60, "mL/min/1,73 m2", "clearance"),
+    ],
+)
+def test_values_and_units_are_those_that_are_meant(lang, text, value, unit, what):
+    (found,) = values(text, lang)
+    assert (found.value, found.unit, found.what) == (value, unit, what)
+
+
+def test_pack_years_are_no_pressure():
+    assert values("Tabac 20 PA.") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "value"),
+    [
+        ("BUN 20 mg/dL", "mmol/L", 7.139),
+        ("Urea 20 mg/dL", "mmol/L", 3.330),
+        ("Creatinine 1 mg/dL", "µmol/L", 88.40),
+        ("Glucose 90 mg/dL", "mmol/L", 4.996),
+        ("Calcium 10 mg/dL", "mmol/L", 2.495),
+        ("Bilirubin 1 mg/dL", "µmol/L", 17.10),
+        ("Uric acid 5 mg/dL", "µmol/L", 297.4),
+    ],
+)
+def test_results_are_converted_as_laboratories_do(text, unit, value):
+    (found,) = values(text, "en")
+    assert found.to(unit).value == pytest.approx(value, rel=1e-3)
+
+
+def test_transferrin_is_not_converted_as_iron():
+    (found,) = values("Transferrin 250 mg/dL", "en")
+    with pytest.raises(ConfigError, match="cannot be converted"):
+        found.to("µmol/L")
+
+
+@pytest.mark.parametrize("lang", LANGS)
+def test_a_word_for_a_unit_means_this_unit(lang):
+    table, words = PIPES[lang].finder.lexicon.units, PIPES[lang].finder.lexicon.words
+    for symbol, listed in words.units.items():
+        for word in listed:
+            unit, wanted = table.parse(word), table.exact[symbol]
+            assert unit is not None, word
+            assert (unit.dims, unit.factor) == (wanted.dims, wanted.factor), word
+
+
 def test_all_numbers_of_a_quantity_are_converted():
     (size,) = values("Nodule de 3 x 4 cm.")
     assert size.to("mm").values == (30.0, 40.0)

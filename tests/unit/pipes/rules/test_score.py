@@ -14,7 +14,7 @@ NLP = edspipe.blank("eds")
 def found(text: str, **options) -> list[tuple[str, object]]:
     options = {"score_name": "x", "highest": 10, "lang": "fr", **options}
     doc = eds.score(**options).build()(NLP.make_doc(text))
-    return [(span.text, span._.score_value) for span in doc.spans["scores"]]
+    return [(s.text, s._.score_class or s._.score_value) for s in doc.spans["scores"]]
 
 
 @pytest.mark.parametrize(
@@ -54,9 +54,21 @@ def test_a_range_has_two_ends():
     ]
 
 
-def test_values_are_whole_numbers_where_they_have_no_decimals():
-    ((_, value),) = found("EVA 3", terms="EVA")
-    assert type(value) is int
+@pytest.mark.parametrize("text", ["EVA 3", "EVA 3,5", "EVA 3 à 5", "EVA III"])
+def test_values_are_floats_however_they_are_written(text):
+    options = {"score_name": "x", "terms": "EVA", "highest": 10, "decimals": True, "roman": True}
+    doc = eds.score(lang="fr", **options).build()(NLP.make_doc(text))
+    (span,) = doc.spans["scores"]
+    upper = span._.score_value_max
+    assert (type(span._.score_value), span._.score_class) == (float, None)
+    assert upper is None or type(upper) is float
+
+
+def test_a_value_that_is_a_text_stands_apart():
+    options = {"score_name": "x", "terms": "Child", "highest": 15, "values": {"B": "B"}}
+    doc = eds.score(lang="fr", **options).build()(NLP.make_doc("Child B, Child 7"))
+    told = [(span._.score_value, span._.score_class) for span in doc.spans["scores"]]
+    assert told == [(None, "B"), (7.0, None)]
 
 
 @pytest.mark.parametrize(

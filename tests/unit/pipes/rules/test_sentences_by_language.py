@@ -11,6 +11,7 @@ import spacy
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from spacy.tokens import Doc
 
 import edspipe
 from edspipe.doc.markup import parse_markup
@@ -144,3 +145,8 @@ def test_time_grows_with_the_text_and_not_faster(piece):
     begin = time.process_time()
     PIPES["en"](WRAP["en"](doc))
     assert time.process_time() - begin < SLOWEST_S
+
+
+def test_a_mark_within_a_word_ends_no_sentence():
+    doc = Doc(NLP.vocab, words=["Voir", "www.Hopital.Com", "demain"])
+    assert [sent.text for sent in PIPES["fr"](doc).sents] == [doc.text.strip()]

@@ -121,3 +121,10 @@ def test_a_file_in_another_encoding_is_refused_by_the_terminology(tmp_path: Path
 def test_a_missing_file_of_terms_is_refused(tmp_path: Path):
     with pytest.raises(DataError, match=r"a.csv: no such file of terms"):
         eds.terminology(label="x", path=tmp_path / "a.csv").build()
+
+
+def test_csv_that_cannot_be_read_is_refused(tmp_path: Path):
+    path = tmp_path / "a.csv"
+    path.write_text("code,term\nA," + "x" * 200_000 + "\n")
+    with pytest.raises(DataError, match=r"a.csv: not well-formed CSV: field larger"):
+        eds.terminology(label="x", path=path).build()
