@@ -158,7 +158,8 @@ def apply_to_files(
         options["converter"] = label_writer(pipes, format, columns, with_text=with_text)
     elif format in CONVERTERS:
         options["converter"] = converter or CONVERTERS[format]
-    if format in WITH_SPANS and not labels:
+    takes_spans = spans != "*" or converter in (None, *CONVERTERS.values())
+    if format in WITH_SPANS and not labels and takes_spans:
         options["span_getter"] = ["ents", "*"] if spans == "*" else spans
     return write_docs(stream, target, format=format, **options)
 

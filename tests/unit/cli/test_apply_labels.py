@@ -155,10 +155,18 @@ def test_labels_need_a_classifier(files, capsys):
     edspipe.blank("eds").to_disk(files / "model", overwrite=True)
     apply(files, "scored.csv", "--with-text", code=1)
     assert "--keep and --with-text go with labels of documents" in capsys.readouterr().err
-    rows = table(apply(files, "notes_out.csv"))
+    rows = table(apply(files, "notes_out.csv", "--converter", "text"))
     assert [(row["note_id"], row["note_text"]) for row in rows] == [
         (f"v{i}", text) for i, text in enumerate(TEXTS)
     ]
+
+
+def test_a_pipeline_without_a_classifier_writes_a_row_an_entity(files):
+    nlp = edspipe.blank("eds")
+    nlp.add_pipe("eds.matcher", config={"terms": {"symptom": ["fever", "rash"]}})
+    nlp.to_disk(files / "model", overwrite=True)
+    rows = table(apply(files, "entities.csv"))
+    assert [row["lexical_variant"] for row in rows] == ["Fever", "fever", "Rash"]
 
 
 def test_columns_are_for_records(files, capsys):
