@@ -47,7 +47,7 @@ def of_mlflow(uri: str, texts: Sequence[str]) -> Answers:
 
 def of_onnx(folder: Path, texts: Sequence[str]) -> Answers:
     """Return the same, from onnxruntime."""
-    found = OnnxClassifier(folder, num_threads=1).predict(list(texts))
+    found = OnnxClassifier(folder).predict(list(texts))
     return [(set(one.labels), one.probabilities) for one in found]
 
 

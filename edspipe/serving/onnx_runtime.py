@@ -57,7 +57,6 @@ class OnnxClassifier:
 
     Args:
         folder: The folder.
-        num_threads: Threads of onnxruntime; None leaves it to it.
 
     Attributes:
         labels: The labels.
@@ -70,7 +69,7 @@ class OnnxClassifier:
         MissingExtraError: onnxruntime is not installed.
     """
 
-    def __init__(self, folder: str | Path, *, num_threads: int | None = None) -> None:
+    def __init__(self, folder: str | Path) -> None:
         folder = find_folder(Path(folder))
         self.settings = read_settings(folder / SETTINGS)
         self.labels: list[str] = self.settings["labels"]
@@ -80,7 +79,8 @@ class OnnxClassifier:
         self._reader = DocReader(self.settings, folder / TOKENIZER / "tokenizer.json")
         runtime = require("onnxruntime", "export", "running an exported model")
         options = runtime.SessionOptions()
-        options.intra_op_num_threads = num_threads or 0
+        # Vectors are added up by ScatterND, where threads of onnxruntime lose each other's sums.
+        options.intra_op_num_threads = 1
         if not (folder / GRAPH).is_file():
             raise CheckpointError(f"{folder / GRAPH}: missing")
         self._session = runtime.InferenceSession(

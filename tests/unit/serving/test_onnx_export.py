@@ -81,7 +81,7 @@ def test_the_export_says_how_near_it_is(exported: OnnxExport) -> None:
 
 
 def test_settings_hold_what_decides(exported: OnnxExport) -> None:
-    classifier = OnnxClassifier(exported.folder, num_threads=1)
+    classifier = OnnxClassifier(exported.folder)
     assert classifier.labels == LABELS
     assert classifier.thresholds == {"cough": 0.3, "fever": 0.5, "pain": 0.7}
     assert classifier.mode == "multi_label"
