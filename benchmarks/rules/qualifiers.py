@@ -4,7 +4,7 @@ The conventions of the corpora:
 
 - `context_en`: one sentence and one finding a row, with `negation` (Negated) and `temporality`
   (Historical). A finding that resolved is Negated there, and social habits are Historical. The
-  words within a finding count with `within=True` only.
+  words within a finding count for history, unless `within=False`.
 - E3C: events (mostly one word, verbs too) with `Polarity` (NEG) and `Modality`; a hypothesis is
   HEDGED, HYPOTHETICAL-OTHER or HYPOTHETICAL-IF. What is planned, prevented or the aim of an
   examination is HYPOTHETICAL there.
@@ -180,8 +180,8 @@ def main(data: Path) -> None:
     e3c = {lang: read_e3c(data / f"e3c_{lang}") for lang in LANGS}
     for qualifier in ("negation", "history"):
         show("context_en", qualifier, add_counts(CountTable(), "en", qualifier, context))
-    within = add_counts(CountTable(), "en", "history", context, within=True)
-    show("+ within", "history", within)
+    around = add_counts(CountTable(), "en", "history", context, within=False)
+    show("- within", "history", around)
     pooled = CountTable()
     for qualifier in ("negation", "hypothesis"):
         for lang, examples in e3c.items():

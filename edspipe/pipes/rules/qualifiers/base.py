@@ -64,7 +64,8 @@ class Qualifier:
         name: The name of the pipe.
         lang: `"en"`, `"fr"`, `"es"`, or a folder of word files; None takes the pipeline's language.
         span_getter: Which spans are qualified; by default `ALL_SPANS`.
-        within: Whether a cue counts that stands within the span itself ("absence of pain").
+        within: Whether a cue counts that stands within the span itself ("absence of pain"); None
+            is as `looks_within` says.
         on_tokens: Whether `token._.<attribute>` is set as well.
         changes: Cues to add or to take away, in the shape of the word file.
 
@@ -73,6 +74,9 @@ class Qualifier:
     """
 
     attribute: ClassVar[str]
+    looks_within: ClassVar[bool] = False
+    """Whether cues within the span count by default: "old" does in "old infarction", "no" does not
+    in "diabetes with no complications"."""
 
     def __init__(
         self,
@@ -81,14 +85,14 @@ class Qualifier:
         *,
         lang: str | Path | None = None,
         span_getter: SpanGetter = ALL_SPANS,  # type: ignore[assignment]
-        within: bool = False,
+        within: bool | None = None,
         on_tokens: bool = False,
         changes: Mapping[str, Any] | None = None,
     ) -> None:
         lang = choose_lang(lang, nlp, f"eds.{self.attribute}")
         self.name = self.attribute if name is None else name
         self.span_getter = span_getter
-        self.within = within
+        self.within = self.looks_within if within is None else within
         self.on_tokens = on_tokens
         words = load_words(self.attribute, lang, changes)
         self.cues = Cues(words, load_words("clauses", lang))

@@ -47,7 +47,7 @@ class Family(Qualifier):
         lang: `"en"`, `"fr"`, `"es"`, or a folder of word files.
         span_getter: Which spans are qualified; by default, entities and all span groups but
             those of the layout (`pollution`, `sections`, `section_titles`, `tables`).
-        within: Whether a cue counts that stands within the span itself.
+        within: Whether a cue counts that stands within the span itself; None is False here.
         on_tokens: Whether `token._.family` is set as well.
         changes: Cues to add or to take away, in the shape of the word file.
 

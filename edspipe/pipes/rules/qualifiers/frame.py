@@ -24,6 +24,7 @@ _SENTENCE_END = re.compile(r"[.!?…][\"'”»)]?\s+(?=[^\W_a-z])|\n\s*\n|\n(?=\
 _HEADING = re.compile(
     r"^[ \t]*[^\W\d_a-z][^\n:.;]{1,60}:|\b[A-ZÀ-Þ]{3}[A-ZÀ-Þ /&'-]{0,50}:", re.MULTILINE
 )
+_LINE_END = re.compile(r"\n")
 MAX_CACHED_FORMS = 1 << 17
 MAX_SENTENCE_WORDS = 400
 """What has no sentence ends (tables, logs) is cut after as many words: time stays linear."""
@@ -90,12 +91,11 @@ class Frame:
         first, last = self.tokens[start], self.tokens[end - 1]
         return int(self.offsets.starts[first]), int(self.offsets.ends[last])
 
-    def heads_section(self, end: int) -> bool:
-        """Tell whether a cue that ends at a word is a heading: a colon or a line end follows."""
+    def heads_section(self, start: int, end: int) -> bool:
+        """Tell whether a cue is a heading: a colon follows, or it has a line to itself."""
         if end >= len(self.words) or self.words[end] == ":":
             return True
-        start_char, end_char = self.find_chars(end - 1, end + 1)
-        return "\n" in self.raw_text[start_char:end_char]
+        return self._begins_line(end) and self._begins_line(start)
 
     def section_end(self, word: int) -> int:
         """Return the first word at or behind a word that begins a heading, or the end."""
@@ -104,10 +104,35 @@ class Frame:
         place = bisect_left(self._headings, word)
         return self._headings[place] if place < len(self._headings) else len(self.words)
 
+    def lines_between(self, first: int, behind: int) -> list[int]:
+        """Return the words that begin a line, behind one word and before another."""
+        lines = self._lines
+        return lines[bisect_right(lines, first) : bisect_left(lines, behind)]
+
+    def ends_paragraph(self, line: int) -> bool:
+        """Tell whether an empty line stands before the word that begins a line."""
+        starts, ends, tokens = self.offsets.starts, self.offsets.ends, self.tokens
+        before = self.raw_text[ends[tokens[line - 1]] : starts[tokens[line]]]
+        return before.count("\n") > 1
+
+    def _begins_line(self, word: int) -> bool:
+        """Tell whether nothing but signs and numbers stands before a word in its line."""
+        place = bisect_right(self._lines, word)
+        line = self._lines[place - 1] if place else 0
+        return not any(before.isalpha() for before in self.words[line:word])
+
+    @cached_property
+    def _lines(self) -> list[int]:
+        """The first word of each line, but for the first."""
+        return self._words_at([match.end() for match in _LINE_END.finditer(self.raw_text)])
+
     @cached_property
     def _headings(self) -> list[int]:
         """The first word of each heading."""
-        chars = [match.start() for match in _HEADING.finditer(self.raw_text)]
+        return self._words_at([match.start() for match in _HEADING.finditer(self.raw_text)])
+
+    def _words_at(self, chars: list[int]) -> list[int]:
+        """Return the first words that end behind some characters."""
         firsts = np.searchsorted(self.offsets.ends, chars, side="right").tolist()
         return [bisect_left(self.tokens, token) for token in firsts]
 

@@ -18,7 +18,8 @@ class History(Qualifier):
     are set, marks before a capital and line breaks end one.
 
     The algorithm is that of `eds.negation`; the words are in `lang/<lang>/history.yml`. A heading
-    ("Past medical history:", "Antécédents :") reaches up to the next heading, 150 words at most.
+    ("Past medical history:", "Antécédents :") reaches up to the next heading, 150 words at most;
+    if its text begins in its own line, up to an empty line or a line that reads like a new clause.
 
     ```python
     import edspipe
@@ -38,8 +39,8 @@ class History(Qualifier):
     Limits:
 
     - A family history is past as well: `eds.family` tells whose it is.
-    - Habits (tobacco, alcohol) are no history unless `within=True`, where the words within a span
-      count.
+    - Words within the span count: "old infarction", and habits ("tobacco", "alcohol use"), which
+      ConText counts as history. `within=False` looks around the span alone.
     - A chronic disease that is named without a cue or a heading ("Diabetes.") is not found.
     - Dates and durations are not looked at yet.
 
@@ -49,7 +50,8 @@ class History(Qualifier):
         lang: `"en"`, `"fr"`, `"es"`, or a folder of word files.
         span_getter: Which spans are qualified; by default, entities and all span groups but
             those of the layout (`pollution`, `sections`, `section_titles`, `tables`).
-        within: Whether a cue counts that stands within the span itself.
+        within: Whether a cue counts that stands within the span itself ("old infarction"); None
+            is True here.
         on_tokens: Whether `token._.history` is set as well.
         changes: Cues to add or to take away, in the shape of the word file.
 
@@ -58,3 +60,4 @@ class History(Qualifier):
     """
 
     attribute = "history"
+    looks_within = True

@@ -80,8 +80,9 @@ class Reaches:
             start, end, role = match
             sentence = self.frame.sentence_of(start)
             group = role.group
-            if group is not None and group.scope == "section" and self.frame.heads_section(end):
-                found.setdefault(None, []).append(self._section(start, end, group))
+            heading = group if group is not None and group.scope == "section" else None
+            if heading is not None and self.frame.heads_section(start, end):
+                found.setdefault(None, []).append(self._section(start, end, heading))
             elif sentences is None or sentence in sentences:
                 by_sentence.setdefault(sentence, []).append(match)
         for sentence, matches in by_sentence.items():
@@ -101,7 +102,17 @@ class Reaches:
         behind = self.frame.section_end(end)
         if group.max_words is not None:
             behind = min(behind, end + group.max_words)
+        lines = self.frame.lines_between(end - 1, behind)
+        text = end + 1 if self.words[end : end + 1] == [":"] else end
+        if lines and lines[0] > text:  # the text begins beside the heading
+            behind = next((line for line in lines if self._ends_section(line, behind)), behind)
         return Reach(end, behind, start, end)
+
+    def _ends_section(self, line: int, behind: int) -> bool:
+        """Tell whether a line is no longer what a heading named whose text began beside it."""
+        if self.frame.ends_paragraph(line):
+            return True
+        return self.words[line - 1] == "." and self._begins_clause(line, behind)
 
     def _closed(self, matches: list[Match], behind: int) -> Iterator[Match]:
         """Yield the cues, but for those that should close their clause and do not.
@@ -127,6 +138,8 @@ class Reaches:
         reaches: list[Reach] = []
         opened: dict[int, int] = {}
         for place, (start, end, role) in enumerate(matches):
+            if role == Role():
+                reaches += self._within_pseudo(start, end)
             if role.first is not None:
                 reaches += self._pair(matches, place, first, behind)
             group = role.group
@@ -146,6 +159,16 @@ class Reaches:
             if group.direction != "before":
                 reaches.append(self._backwards(start, end, first, role))
         return reaches
+
+    def _within_pseudo(self, start: int, end: int) -> Iterator[Reach]:
+        """Yield the reaches of cues in a pseudo-cue, up to its end: "no increase" negates that."""
+        for place in range(start, end - 1):
+            match = self.cues.cues.shortest_at(self.words, place)
+            if match is not None and match[0] < end:
+                group = match[1].group
+                if group is not None and group.direction == "before":
+                    yield Reach(match[0], end, place, match[0])
+                    return
 
     def _pair(self, matches: list[Match], place: int, first: int, behind: int) -> list[Reach]:
         start, end, role = matches[place]

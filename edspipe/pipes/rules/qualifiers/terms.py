@@ -38,6 +38,16 @@ class Terms(Generic[Value]):
             node = node.get(words[place]) if place < len(words) else None
         return found
 
+    def shortest_at(self, words: Sequence[str], place: int) -> tuple[int, Value] | None:
+        """Return the word behind the shortest term that begins at a place, and its value."""
+        node = self.root.get(words[place])
+        while node is not None:
+            place += 1
+            if _VALUE in node:
+                return place, node[_VALUE]
+            node = node.get(words[place]) if place < len(words) else None
+        return None
+
     def find(self, words: Sequence[str]) -> list[tuple[int, int, Value]]:
         """Return first word, end and value of all terms, longest first; none overlap."""
         root = self.root

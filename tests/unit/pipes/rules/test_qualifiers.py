@@ -160,13 +160,45 @@ def test_tokens_are_qualified_where_asked_for():
         ("negation", "en", "<ent>afebrile</ent>"),
         ("negation", "fr", "<ent>apyrétique</ent>"),
         ("negation", "es", "<ent>afebril</ent>"),
-        ("history", "en", "<ent>status post stroke</ent>"),
         ("hypothesis", "fr", "<ent>possible fracture</ent>"),
     ],
 )
 def test_a_cue_within_the_span_counts_where_asked_for(name, lang, text):
     assert qualify(name, lang, text)[0]._.get(name) is False
     assert qualify(name, lang, text, within=True)[0]._.get(name) is True
+
+
+def test_history_looks_within_the_span_unless_told_not_to():
+    text = "<ent>status post stroke</ent>"
+    assert qualify("history", "en", text)[0]._.history is True
+    assert qualify("history", "en", text, within=False)[0]._.history is False
+
+
+@pytest.mark.parametrize(
+    ("name", "lang", "text"),
+    [
+        ("negation", "en", "no <ent>change</ent> in the <ent>fracture</ent>"),
+        ("negation", "fr", "pas d'<ent>aggravation</ent> de la <ent>fracture</ent>"),
+        ("negation", "es", "sin <ent>cambios</ent> en la <ent>fractura</ent>"),
+    ],
+)
+def test_what_a_pseudo_cue_speaks_of_is_qualified_and_nothing_behind_it(name, lang, text):
+    assert [span._.get(name) for span in qualify(name, lang, text)] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("text", "past"),
+    [
+        ("PMH: <ent>gout</ent>.\n<ent>asthma</ent>.\n\n<ent>fever</ent>", [1, 1, 0]),
+        ("PMH: <ent>gout</ent>.\nHe was seen for <ent>fever</ent>.", [1, 0]),
+        ("PMH: <ent>gout</ent>. He was treated for <ent>fever</ent>.", [1, 1]),
+        ("PMH\n\n<ent>gout</ent>\n\n<ent>asthma</ent>\n", [1, 1]),
+        ("2. Medical history\n<ent>gout</ent>", [1]),
+        ("He has no medical history\n<ent>Gout</ent>", [0]),
+    ],
+)
+def test_a_heading_reaches_over_its_section(text, past):
+    assert [int(span._.history) for span in qualify("history", "en", text)] == past
 
 
 def test_changes_add_and_take_away_cues():
