@@ -5,8 +5,8 @@ r"""Score the rule pipes on a folder of clinical corpora.
 
 `DATA` holds `context_en.tsv` and the folders `e3c_en`, `e3c_fr`, `e3c_es` (brat standoff). Each
 part is a module beside this one with a function `main(data)`, which prints its figures. Intervals
-are of 95%, by a bootstrap over documents. `speed` (words/s, beside peers) and `fuzz` (hostile
-texts) have command lines of their own.
+are of 95%, by a bootstrap over documents. `speed` (words/s, beside peers), `scale` (long texts,
+a million terms) and `fuzz` (hostile texts) have command lines of their own.
 """
 
 from __future__ import annotations

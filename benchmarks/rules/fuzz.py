@@ -14,7 +14,6 @@ printed with what was found; the exit code is 1 then.
 from __future__ import annotations
 
 import argparse
-import inspect
 import random
 import signal
 import sys
@@ -26,21 +25,13 @@ from typing import Any
 
 import yaml
 
-import edspipe
 import edspipe.lang
-from edspipe.config.registry import registry
+from benchmarks.rules.pipelines import LANGS, build_all
 
-LANGS = ("en", "fr", "es")
 MAX_CHARS = 100_000
 MAX_SECONDS = 2.0
 GIVE_UP_SECONDS = 30
 """After this a pipe is stopped: it has failed anyway."""
-
-HOME = "edspipe.pipes.rules."
-FIRST = ("normalizer", "end_lines", "sentences", "sections", "tables", "dates")
-LAST = ("reason", "negation", "hypothesis", "family", "history", "reported_speech")
-LEFT_OUT = ("split", "explode", "filter", "umls")
-"""Stream helpers, and what needs a file."""
 
 SIGNS = [*".,;:!?-–/\\|+*=<>()[]{}%°'\"’«»_#@&~^$€µ²³½…•·", "\n", "\r\n", "\t", " ", "  ", "\u00a0"]
 ODD = [
@@ -187,36 +178,21 @@ def make_pipeline(lang: str, words: list[str]) -> Any:
     The matcher makes entities of the shortest words, so that qualifiers have thousands of spans.
     """
     short = sorted((word for word in words if word.isalpha()), key=lambda word: (len(word), word))
-    needed: dict[str, dict[str, Any]] = {
-        "matcher": {"terms": {"term": short[: len(short) // 2]}},
-        "terminology": {"label": "t", "terms": {str(i): w for i, w in enumerate(words)}},
-        "contextual_matcher": {
-            "label": "c",
-            "patterns": [
-                {
-                    "source": "c",
-                    "terms": short[:50],
-                    "exclude": {"regex": [r"\bno\b"], "window": 5},
-                    "assign": [{"name": "n", "regex": r"(\d+)", "window": 10}],
-                }
-            ],
-        },
-        "score": {"score_name": "s", "terms": short[-20:], "highest": 10},
+    context = {
+        "source": "c",
+        "terms": short[:50],
+        "exclude": {"regex": [r"\bno\b"], "window": 5},
+        "assign": [{"name": "n", "regex": r"(\d+)", "window": 10}],
     }
-    names = [
-        name.removeprefix("eds.")
-        for name in registry.factory
-        if (registry.factory.home(name) or "").startswith(HOME)
-    ]
-    middle = [name for name in names if name not in (*FIRST, *LAST, *LEFT_OUT)]
-    nlp = edspipe.blank("eds")
-    for name in (*FIRST, *middle, *LAST):
-        cls = registry.factory.get_class(f"eds.{name}")
-        config = dict(needed.get(name, {}))
-        if "lang" in inspect.signature(cls.__init__).parameters:
-            config["lang"] = lang
-        nlp.add_pipe(f"eds.{name}", name=name, config=config)
-    return nlp
+    return build_all(
+        lang,
+        {
+            "matcher": {"terms": {"term": short[: len(short) // 2]}},
+            "terminology": {"label": "t", "terms": {str(i): w for i, w in enumerate(words)}},
+            "contextual_matcher": {"label": "c", "patterns": [context]},
+            "score": {"score_name": "s", "terms": short[-20:], "highest": 10},
+        },
+    )
 
 
 class Gave(Exception):

@@ -3,6 +3,7 @@ r"""Words per second of the rule pipes, beside EDS-NLP and medspaCy as black box
     python -m benchmarks.rules.speed DATA
     python -m benchmarks.rules.speed DATA --peer /other/venv/bin/python
     python -m benchmarks.rules.speed DATA --medspacy /third/venv/bin/python
+    python -m benchmarks.rules.speed DATA --every
 
 `DATA` holds the folders `e3c_en`, `e3c_fr`, `e3c_es`. The pipeline is normalizer, sentences,
 matcher, four qualifiers, dates, quantities and sections, of one language, on one process. Both
@@ -12,6 +13,8 @@ Two figures are given: from the text (with the tokenizer), and of the pipes alon
 A peer runs in a process of its own, which only imports it and answers (`peers.py`). Rounds are
 interleaved, so that a slow moment of the machine meets both; the figures are medians over rounds,
 and the ratio is the median of the ratios of each round.
+
+`--every` gives words/s of every rule pipe in the three languages, in seconds of the process.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from statistics import median
 from typing import Any
 
 import edspipe
+from benchmarks.rules.pipelines import build_all
 from benchmarks.rules.qualifiers import Example, read_context, read_e3c
 
 TERMS = {
@@ -207,6 +211,35 @@ def main_medspacy(data: Path, python: str, rounds: int = NUM_ROUNDS) -> None:
     peer.close()
 
 
+def show_every(data: Path, rounds: int = NUM_ROUNDS) -> None:
+    """Print words/s of every rule pipe by language, one after the other over the same Docs."""
+    speeds: dict[str, dict[str, float]] = {}
+    for lang, terms in TERMS.items():
+        texts = read_texts(data, lang)
+        num_words = sum(len(text.split()) for text in texts)
+        nlp = build_all(
+            lang,
+            {
+                "matcher": {"terms": {"term": terms}},
+                "terminology": {"label": "t", "terms": dict(enumerate(terms))},
+                "contextual_matcher": {"label": "c", "patterns": [{"source": "c", "terms": terms}]},
+                "score": {"score_name": "s", "terms": terms, "highest": 10},
+            },
+        )
+        for _ in range(rounds):
+            docs = [nlp.make_doc(text) for text in texts]
+            for name, pipe in nlp.pipes:
+                start = time.process_time()
+                for doc in docs:
+                    pipe(doc)
+                speed = num_words / (time.process_time() - start)
+                known = speeds.setdefault(name, {})
+                known[lang] = max(known.get(lang, 0), speed)
+    print(f"{'words/s':<30}" + "".join(f"{lang:>12}" for lang in TERMS))
+    for name, by_lang in speeds.items():
+        print(f"{name:<30}" + "".join(f"{by_lang[lang]:>12,.0f}" for lang in TERMS))
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m benchmarks.rules.speed", description=__doc__)
     parser.add_argument("data", type=Path, help="the folder of corpora")
@@ -214,8 +247,11 @@ if __name__ == "__main__":
     parser.add_argument("--peer", metavar="PYTHON", help="of an environment with edsnlp")
     parser.add_argument("--medspacy", metavar="PYTHON", help="of an environment with medspacy")
     parser.add_argument("--rounds", type=int, default=NUM_ROUNDS)
+    parser.add_argument("--every", action="store_true", help="every rule pipe, without a peer")
     args = parser.parse_args()
-    if args.medspacy:
+    if args.every:
+        show_every(args.data, args.rounds)
+    elif args.medspacy:
         main_medspacy(args.data, args.medspacy, args.rounds)
     else:
         main(args.data, args.lang, args.peer, args.rounds)
