@@ -117,7 +117,7 @@ class Reaches:
     def _closed(self, matches: list[Match], behind: int) -> Iterator[Match]:
         """Yield the cues, but for those that should close their clause and do not.
 
-        Where ": no" does not, the "no" in it may be a cue.
+        Where ": no" does not, the "no" in it may be a cue, or begin one: ": absence of pain".
         """
         for start, end, role in matches:
             group = role.group
@@ -126,8 +126,9 @@ class Reaches:
                 continue
             for place in range(start + 1, end):
                 match = self.cues.cues.match_at(self.words, place)
-                if match is not None and match[0] <= end:
+                if match is not None:
                     yield place, *match
+                    break
 
     def _closes(self, end: int, behind: int) -> bool:
         """Tell whether a clause ends before a word."""

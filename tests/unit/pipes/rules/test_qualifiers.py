@@ -361,3 +361,12 @@ def test_a_frame_is_forgotten_with_its_view():
 def test_spans_of_the_layout_are_not_qualified(group):
     doc = PIPES["negation", "fr"](make_doc("Pas de <ent negation=true>toux</ent>.", group=group))
     assert [span._.negation for span in doc.spans[group]] == [None]
+
+
+def test_an_answer_that_goes_on_is_the_cue_that_it_begins():
+    changes = {"groups": {"answer": {"terms": [": absence"]}}}
+    text = "<ent>Chest</ent>: absence of <ent>fracture</ent>"
+    chest, fracture = qualify("negation", "en", text, changes=changes)
+    assert (chest._.negation, fracture._.negation) == (False, True)
+    (cough,) = qualify("negation", "en", "<ent>Cough</ent>: absence.", changes=changes)
+    assert cough._.negation
