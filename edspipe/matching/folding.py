@@ -4,7 +4,8 @@
 them, joined by `+`, e.g. `"lowercase+quotes"`:
 
 - `lowercase`, by itself called `LOWER`;
-- `accents`: no accents, and letters written plainly: `œ` as `oe`, `ø` as `o`, `º` as `°`;
+- `accents`: no accents, and letters written plainly: `œ` as `oe`, `ł` as `l`, `º` as `°`
+  (not `Ø`, by which notes say "none");
 - `quotes`: quotes and dashes written plainly;
 - `spaces`: no-break, thin and such spaces as blanks, and none that have no width.
 
@@ -59,8 +60,6 @@ _LETTERS = {
     "ffi": "ﬃ",
     "ffl": "ﬄ",
     "st": "ﬅﬆ",
-    "o": "ø",
-    "O": "Ø",
     "l": "ł",
     "L": "Ł",
     "d": "đ",
