@@ -5,6 +5,8 @@ A kind says what a form means:
 | kind | means | example |
 |---|---|---|
 | `date`, `next_date` | a calendar date; the second only right behind another date | 12 March 2020 |
+| `decade` | ten years | the 1980s |
+| `season` | a season, of a year or of the last one | summer 2019 |
 | `period` | two dates that bound one time | 3 to 5 March 2020 |
 | `ago`, `ahead` | counted from the note | 3 days ago |
 | `earlier`, `later` | counted from what the text spoke of | 3 days later |
@@ -12,6 +14,7 @@ A kind says what a form means:
 | `weekday` | the last such day, the note's own included | Monday |
 | `last_weekday`, `next_weekday` | the one before the note's day, or behind it | next Monday |
 | `ordinal` | the third day of something | day 3 |
+| `lasting` | a duration that its context tells from a time of day | 1h30 after |
 | `duration`, `vague` | how long; the second without a number | 3 days, for months |
 | `every`, `times`, `rate`, `frequency` | how often | every 8 hours |
 | `clock` | a time of day | 8.30 am |
@@ -28,8 +31,16 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
+from edspipe.pipes.rules.dates.lexicon import FRACTION_UNITS
 from edspipe.pipes.rules.dates.meanings import UNKNOWN, Meanings, Number, halved, key
-from edspipe.pipes.rules.dates.value import CLOCK_LETTERS, LETTERS, DateValue, Precision, duration
+from edspipe.pipes.rules.dates.value import (
+    CLOCK_LETTERS,
+    LETTERS,
+    DateValue,
+    Precision,
+    duration,
+    full_year,
+)
 
 UNRESOLVED: dict[str, str] = {
     "year": "XXXX",
@@ -53,9 +64,11 @@ JOINED_UNITS = {
 }
 """Units that follow each other in one duration ("2 years and 3 months"), and below which number."""
 
-CENTURY_TURN = 30
-"""Years of two digits from here on belong to the last century: far more patients were born in 1935
-than notes speak of 2035."""
+
+_BELOW = {"hour": "minute", "minute": "second"}
+"""What a number without a unit counts behind another: the 30 of "1h30"."""
+
+DAY_PARTS = ("day_number", "day_word", "spoken_day", "ordinal_day")
 
 
 @dataclass(frozen=True)
@@ -120,9 +133,15 @@ def amounts(found: Found) -> list[Amount]:
     numbers: list[Number] = []
     half = False
     for name, words in found.parts:
-        if name in ("number", "figures"):
+        if name in ("number", "figures", "minute"):
             number = found.meanings.number(words)
             numbers += [number] if number else []
+        elif name == "fixed":
+            amount, unit = found.meanings.fixed[key(words)]
+            listed.append(Amount(Number(amount), unit))
+        elif name == "denominator" and numbers:
+            listed.append(Amount(_joined(numbers, False), FRACTION_UNITS[int(words[0])]))
+            numbers = []
         elif name == "half_before" or (name == "half" and numbers):
             half = True
         elif name in ("unit", "abbreviation"):
@@ -133,6 +152,8 @@ def amounts(found: Found) -> list[Amount]:
             numbers, half = [], False
         elif name == "half" and listed:
             listed[-1].half = True
+    if numbers and listed and listed[-1].unit in _BELOW:
+        listed.append(Amount(_joined(numbers, half), _BELOW[listed[-1].unit]))
     return listed
 
 
@@ -144,38 +165,58 @@ def _joined(numbers: Sequence[Number], half: bool) -> Number:
 
 def _date(found: Found) -> DateValue | None:
     meanings = found.meanings
-    month = found.integer("month_number") or meanings.months.get(found.key("month") or "")
+    month_word = found.key("month") or ""
+    month = found.integer("month_number") or meanings.months.get(month_word)
     day = found.integer("day_number") or (1 if found.words("day_word") else None)
+    if (spoken := found.words("spoken_day", "ordinal_day")) is not None:
+        if month_word in meanings.cardinals:
+            return None  # "vingt sept" is 27, and no day of September.
+        day = meanings.ordinal(spoken)
     year = _year(found)
     if day and month and day > monthrange(int(year) if year.isdigit() else 2000, month)[1]:
         return None
     precision: Precision = "day" if day else "month" if month else "year"
     value = "-".join([year, *(f"{number:02d}" for number in (month, day) if number)])
     mod = meanings.modifiers.get(found.key("modifier") or "")
-    return DateValue("DATE", value, precision, mod=mod)
+    short = found.words("short_year", "padded_year") is not None and found.words("year") is None
+    return DateValue("DATE", value, precision, mod=mod, short_year=short)
 
 
 def _year(found: Found) -> str:
     if (year := found.integer("year")) is not None:
         return f"{year:04d}"
-    if (short := found.integer("short_year")) is not None:
-        return str((1900 if short >= CENTURY_TURN else 2000) + short)
+    if (short := found.integer("short_year", "padded_year")) is not None:
+        return str(full_year(short))
     return "XXXX"
+
+
+def _decade(found: Found) -> DateValue | None:
+    words = found.words("decade_year", "decade_short", "decade_word") or ()
+    number = found.meanings.number(words)
+    if number is None or number.high is not None or not number.low.isdigit():
+        return None
+    year = int(number.low)
+    year = full_year(year) if year < 100 else year
+    return DateValue("DATE", f"{year // 10}X", "decade")
+
+
+def _season(found: Found) -> DateValue | None:
+    season = found.meanings.seasons[found.key("season") or ""]
+    return DateValue("DATE", f"{_year(found)}-{season}")
 
 
 def _period(found: Found) -> DateValue | None:
     """Read two days of one month, or two years, as a period."""
     years = [words for name, words in found.parts if name == "year"]
-    days = [words for name, words in found.parts if name in ("day_number", "day_word")]
+    days = [(name, words) for name, words in found.parts if name in DAY_PARTS]
     if len(days) < 2:
         if len(years) != 2 or int(years[0][0]) >= int(years[1][0]):
             return None
         return DateValue("PERIOD", f"{years[0][0]}/{years[1][0]}", "year")
-    rest = tuple(part for part in found.parts if not part[0].startswith("day_"))
+    rest = tuple(part for part in found.parts if part[0] not in DAY_PARTS)
     ends = []
-    for words in days:
-        name = "day_number" if words[0].isdigit() else "day_word"
-        end = _date(Found((*rest, (name, words)), found.meanings))
+    for day in days:
+        end = _date(Found((*rest, day), found.meanings))
         if end is None:
             return None
         ends.append(end.value)
@@ -189,7 +230,7 @@ def _relative(sign: str, anchor: Any) -> Callable[[Found], DateValue | None]:
             return None
         amount = listed[0]
         unit: Any = "year" if amount.unit == "decade" else amount.unit
-        known = amount.number.low != UNKNOWN
+        known = amount.number.low != UNKNOWN and not amount.vague
         offset = f"{sign}{amount.value}" if known else None
         return DateValue("DATE", UNRESOLVED[unit], unit, offset=offset, anchor=anchor)
 
@@ -211,10 +252,11 @@ def _beside(steps: int) -> Callable[[Found], DateValue | None]:
 
 
 def _ordinal(found: Found) -> DateValue | None:
-    words = found.words("ordinal", "number", "glued_number")
+    words = found.words("ordinal", "ordinal_day", "number", "glued_number")
     place = found.meanings.ordinal(words) if words else None
     listed = amounts(Found(tuple(p for p in found.parts if p[0] == "unit"), found.meanings))
-    unit: Any = listed[0].unit if listed else "day"
+    marked = [name.removeprefix("mark_") for name, _ in found.parts if name.startswith("mark_")]
+    unit: Any = listed[0].unit if listed else marked[0] if marked else "day"
     if place is None or unit not in UNRESOLVED:
         return None
     return DateValue("DATE", UNRESOLVED[unit], unit, anchor="context", ordinal=place)
@@ -233,6 +275,8 @@ def _duration(found: Found) -> DateValue | None:
         if not number.isdigit() or int(number) >= bound:
             return None
         value = _added(value, amount.value)
+    if (extra := found.words("extra_days")) is not None and value.endswith("W"):
+        value = f"{value}{extra[0]}D"
     max_value = listed[0].max_value if len(listed) == 1 else None
     return DateValue("DURATION", value, _smallest_unit(value), max_value=max_value)
 
@@ -244,7 +288,10 @@ def _smallest_unit(value: str) -> Any:
 
 
 def _vague(found: Found) -> DateValue | None:
-    value = duration(UNKNOWN, amounts(found)[0].unit)
+    listed = amounts(found)
+    if not listed:
+        return None
+    value = duration(UNKNOWN, listed[0].unit)
     return DateValue("DURATION", value, _smallest_unit(value))
 
 
@@ -260,12 +307,17 @@ def _age(found: Found) -> DateValue | None:
 
 
 def _every(found: Found) -> DateValue | None:
+    if (weekday := found.meanings.weekdays.get(found.key("weekday") or "")) is not None:
+        return DateValue("SET", f"XXXX-WXX-{weekday}", "day", quant="EVERY")
     listed = amounts(found)
     if not listed:
         return None
     amount = listed[0]
+    place = found.words("ordinal_word", "every_of")
     if found.words("every_other"):
         amount = Amount(Number("2"), amount.unit)
+    elif place is not None and found.words("number") is None:
+        amount = Amount(Number(str(found.meanings.ordinal(place))), amount.unit)
     return DateValue(
         "SET", amount.value, _smallest_unit(amount.value), max_value=amount.max_value, quant="EVERY"
     )
@@ -344,6 +396,8 @@ def _weekday(offset: str | None = None) -> Callable[[Found], DateValue | None]:
 BUILDERS: dict[str, Callable[[Found], DateValue | None]] = {
     "date": _date,
     "next_date": _date,
+    "decade": _decade,
+    "season": _season,
     "period": _period,
     "ago": _relative("-", "note"),
     "ahead": _relative("+", "note"),
@@ -356,6 +410,7 @@ BUILDERS: dict[str, Callable[[Found], DateValue | None]] = {
     "last_weekday": _weekday("-P1W"),
     "next_weekday": _weekday("+P1W"),
     "ordinal": _ordinal,
+    "lasting": _duration,
     "duration": _duration,
     "vague": _vague,
     "every": _every,

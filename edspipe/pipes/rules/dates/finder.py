@@ -30,12 +30,14 @@ class Match:
         end: The token behind the last.
         value: What it says.
         kind: The kind of its form.
+        ends: Of a period of two dates, these.
     """
 
     start: int
     end: int
     value: DateValue
     kind: str
+    ends: tuple[DateValue, DateValue] | None = None
 
 
 @dataclass(frozen=True)

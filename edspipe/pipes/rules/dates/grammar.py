@@ -10,7 +10,7 @@ from edspipe.lang.schemas.dates import DateWords
 from edspipe.pipes.rules.dates.builders import BUILDERS
 from edspipe.pipes.rules.dates.forms import Form, Part, compile_form
 from edspipe.pipes.rules.dates.lexicon import OTHER, Lexicon
-from edspipe.pipes.rules.dates.meanings import Meanings
+from edspipe.pipes.rules.dates.meanings import FIXED, SEASONS, Meanings
 
 _TENS = "{tens} ({number_join}? {small} ({number_join}? {small})?)?"
 _WORDS = f"{{small}} ({{hyphen}}? {_TENS})? | {_TENS}"
@@ -22,18 +22,40 @@ MACROS = {
     "times": "{vague} | " + _RANGE,
     "figures": "{digits} ({decimal} {glued})? ({range} {digits})?",
     "ordinal": "({cardinal} {number_join}?)? {ordinal_word} | {digits} {ordinal_suffix}",
-    "day": "{day_number} {ordinal_suffix}? | {day_word}",
+    "day": "{day_number} {ordinal_suffix}? | {day_word} | {spoken_day}",
+    "decade": "{decade_year} | {decade_short} | {decade_word}",
+    "extra_days": "{digits}",
+    "every_of": "{digits} | {small}",
     "glued_number": "{glued}",
     "amount": "({half_before} {hyphen}? {unit} | {number} {half}? {more}? {hyphen}? {unit}"
-    " | {figures} {hyphen}? {abbreviation}) {half}?",
+    " | {figures} {hyphen}? {abbreviation} | {fixed}) {half}?",
 }
 """Parts that are forms, the same in all languages."""
 
 CAPTURED = frozenset(
     ("number", "glued_number", "times", "figures", "unit", "abbreviation", "half", "half_before")
-    + ("month", "weekday", "day_number", "day_word", "month_number", "year", "short_year")
+    + (
+        "month",
+        "weekday",
+        "day_number",
+        "day_word",
+        "month_number",
+        "year",
+        "short_year",
+        "padded_year",
+    )
     + ("hour", "long_hour", "minute", "military", "meridiem")
     + ("ordinal", "frequency", "phrase", "times_word", "modifier", "every_other")
+    + (
+        "ordinal_word",
+        "spoken_day",
+        "ordinal_day",
+        "season",
+        "denominator",
+        "extra_days",
+        "every_of",
+    )
+    + ("decade_year", "decade_short", "decade_word", "fixed")
 )
 """Parts whose words builders see."""
 
@@ -44,6 +66,8 @@ OPTIONAL_PARTS = (
     "half_before",
     "ordinal_suffix",
     "day_word",
+    "spoken_day",
+    "decade_word",
     "number_join",
 ) + ("hyphen", "decimal", "range", "article", "indefinite")
 """Parts that a language may lack: they match nothing then."""
@@ -155,7 +179,7 @@ class FormsByStart(dict[str, tuple[Form, ...]]):
 
 
 def _is_captured(name: str) -> bool:
-    return name in CAPTURED or name.startswith("unit_")
+    return name in CAPTURED or name.startswith(("unit_", "mark_"))
 
 
 def _word_parts(words: DateWords) -> dict[str, list[str]]:
@@ -176,6 +200,8 @@ def _word_parts(words: DateWords) -> dict[str, list[str]]:
     parts["frequency"] = _flat(entry.terms for entry in words.frequencies)
     parts["phrase"] = _flat(entry.terms for entry in words.phrases)
     parts["modifier"] = _flat(words.modifiers.values())
+    parts["season"] = _flat(words.parts.get(name, []) for name in SEASONS)
+    parts["fixed"] = _flat(terms for name, terms in words.parts.items() if name.startswith(FIXED))
     return parts
 
 

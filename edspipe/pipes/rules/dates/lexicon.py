@@ -31,12 +31,19 @@ NUMBER_ROLES = (
     "month_number",
     "year",
     "short_year",
+    "padded_year",
     "hour",
     "long_hour",
     "minute",
     "military",
+    "decade_year",
+    "decade_short",
+    "denominator",
 )
 """What a run of digits may be: `glued` has no blank before it."""
+
+FRACTION_UNITS = {7: "day", 52: "week", 12: "month"}
+"""Units by what they are written over: "3/7" is three days, "2/52" two weeks."""
 
 
 def tokenize(text: str) -> list[str]:
@@ -60,10 +67,14 @@ def number_roles(token: str) -> frozenset[str]:
         "month_number": length <= 2 and 1 <= value <= 12,
         "year": length == 4 and 1900 <= value <= 2099,
         "short_year": length == 2,
+        "padded_year": length == 2 and value < 10,
         "hour": length <= 2 and value <= 23,
         "long_hour": length == 2 and value <= 24,
         "minute": length == 2 and value <= 59,
         "military": length == 4 and value <= 2400 and value % 100 <= 59,
+        "decade_year": length == 4 and 1900 <= value <= 2099 and value % 10 == 0,
+        "decade_short": length == 2 and value >= 10 and value % 10 == 0,
+        "denominator": length <= 2 and value in FRACTION_UNITS,
     }
     return frozenset(role for role, fits in checks.items() if fits)
 

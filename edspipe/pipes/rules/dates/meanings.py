@@ -8,12 +8,19 @@ from typing import Any
 
 from edspipe.lang.schemas.dates import DateWords, Frequency, Phrase
 from edspipe.pipes.rules.dates.lexicon import split_term
+from edspipe.pipes.rules.dates.value import duration_units
 
 PLAIN = "PLAIN"
 """Key of the modifiers that change nothing: "a period of 3 days"."""
 
 UNKNOWN = "X"
 """The number that "some" means."""
+
+SEASONS = {"spring": "SP", "summer": "SU", "autumn": "FA", "winter": "WI"}
+"""TIMEX3 codes of the seasons, by the part of the file that names them."""
+
+FIXED = "lasts_"
+"""Begins the names of parts whose words are a duration by themselves: `lasts_pt15m`."""
 
 _HALVES = {
     "year": ("month", 6),
@@ -63,6 +70,13 @@ class Meanings:
         self.halves = {term_key(term) for term in words.parts.get("half", [])}
         self.afternoon = {term_key(term) for term in words.parts.get("afternoon", [])}
         self.morning = {term_key(term) for term in words.parts.get("morning", [])}
+        self.seasons = _inverse({c: words.parts.get(name, []) for name, c in SEASONS.items()})
+        self.fixed: dict[str, tuple[str, str]] = {
+            term_key(term): duration_units(name.removeprefix(FIXED).upper())
+            for name, terms in words.parts.items()
+            if name.startswith(FIXED)
+            for term in terms
+        }
         self.times = _numbers({t: n for n, ts in _times(words).items() for t in ts})
         self.frequencies: dict[str, Frequency] = {
             term_key(term): entry for entry in words.frequencies for term in entry.terms

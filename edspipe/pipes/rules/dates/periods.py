@@ -32,10 +32,14 @@ def join_periods(
         value = _period(first.value, second.value)
         if value is None:
             continue
-        periods.append(Match(first.start, second.end, value, "period"))
-        matches[place] = replace(matches[place], value=replace(first.value, mode="from"))
-        until = replace(second.value, mode="until")
-        matches[place + 1] = replace(second, value=until)
+        start, until = value.value.split("/")
+        ends = (
+            replace(first.value, mode="from", value=start),
+            replace(second.value, mode="until", value=until),
+        )
+        periods.append(Match(first.start, second.end, value, "period", ends))
+        matches[place] = replace(matches[place], value=ends[0])
+        matches[place + 1] = replace(second, value=ends[1])
     return periods, matches
 
 
@@ -62,4 +66,6 @@ def _period(first: DateValue, second: DateValue) -> DateValue | None:
             start = f"{int(end[:4]) - 1:04d}{start[4:]}"
     if start[:4].isdigit() and end[:4].isdigit() and start > end:
         return None
+    if first.anchor == second.anchor == "context":
+        return None  # "J1-J5": nothing tells when either was.
     return DateValue("PERIOD", f"{start}/{end}", second.precision)

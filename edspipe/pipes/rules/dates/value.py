@@ -11,13 +11,24 @@ from typing import Any, Literal
 from edspipe.errors import DataError
 
 Kind = Literal["DATE", "TIME", "DURATION", "SET", "PERIOD"]
-Precision = Literal["year", "month", "week", "day", "hour", "minute", "second"]
+Precision = Literal["decade", "year", "month", "week", "day", "hour", "minute", "second"]
 
 LETTERS = {"year": "Y", "month": "M", "week": "W", "day": "D"}
 CLOCK_LETTERS = {"hour": "H", "minute": "M", "second": "S"}
 DAYS = {"year": 365.25, "month": 30.4375, "week": 7.0, "day": 1.0}
 SECONDS = {"hour": 3600.0, "minute": 60.0, "second": 1.0}
 
+FIRST_MONTHS = {"SP": 3, "SU": 6, "FA": 9, "WI": 12}
+"""The month in which a season begins."""
+
+CENTURY_TURN = 30
+"""Years of two digits from here on belong to the last century where the note has no date: far more
+patients were born in 1935 than notes speak of 2035."""
+
+YEARS_AHEAD = 9
+"""A year of two digits is the last one that lies at most so far behind the note."""
+
+_SEASON = re.compile(r"(\d{4}|XXXX)-(SP|SU|FA|WI)")
 _WEEKDAY = re.compile(r"XXXX-WXX-([1-7])")
 _DURATION = re.compile(
     r"P(?:([\d.]+)Y)?(?:([\d.]+)M)?(?:([\d.]+)W)?(?:([\d.]+)D)?"
@@ -35,7 +46,8 @@ class DateValue:
     Attributes:
         type: DATE, TIME (a DATE with a time of day is a TIME), DURATION, SET or PERIOD.
         value: ISO 8601 as in TIMEX3: `2020-03-12`, `2020-03`, `2020-W11`, `XXXX-03-12` (no year),
-            `T08:30`, `P3D`, `PT2H`, `PXM` (some months), `PRESENT_REF`; `a/b` for a period.
+            `198X` (a decade), `2019-SU` (a season: SP, SU, FA, WI), `T08:30`, `P3D`, `PT2H`, `PXM`
+            (some months), `PRESENT_REF`; `a/b` for a period.
         precision: The smallest unit that is said.
         mode: `from` where something begins ("since 2005"), `until` where it ends.
         mod: TIMEX3 modifier: APPROX, START, MID, END, LESS_THAN, MORE_THAN.
@@ -46,6 +58,7 @@ class DateValue:
         quant: Of a SET, EVERY or EACH.
         ordinal: Of "day 3 after surgery", the 3.
         age: Whether a duration is an age.
+        short_year: Whether its year is written with two digits, so that the note tells its century.
     """
 
     type: Kind
@@ -60,6 +73,7 @@ class DateValue:
     quant: str | None = None
     ordinal: int | None = None
     age: bool = False
+    short_year: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return what is not empty, as plain data."""
@@ -79,6 +93,12 @@ class DateValue:
             return replace(self, value=_near_weekday(self, int(weekday[1]), note))
         if self.offset and self.anchor == "note":
             return replace(self, value=_moved_value(self, note))
+        if self.short_year and self.value[:4].isdigit():
+            year = full_year(int(self.value[2:4]), note.year + YEARS_AHEAD)
+            return replace(self, value=f"{year:04d}{self.value[4:]}")
+        if (season := _SEASON.fullmatch(self.value)) and season[1] == "XXXX":
+            year = note.year - (note.month < FIRST_MONTHS[season[2]])
+            return replace(self, value=f"{year:04d}-{season[2]}")
         match = _DATE.fullmatch(self.value)
         if match and match[1] == "XXXX" and match[2] not in (None, "XX"):
             return replace(self, value=_with_year(self.value, match, note))
@@ -93,6 +113,8 @@ class DateValue:
         value = self.resolve(note).value
         if re.fullmatch(r"\d{4}-W\d\d(?:-\d)?", value):
             return datetime.fromisoformat(value)
+        if (season := _SEASON.fullmatch(value)) is not None:
+            value = f"{season[1]}-{FIRST_MONTHS[season[2]]:02d}"
         match = _DATE.match(value)
         if self.type not in ("DATE", "TIME") or not match or not match[1].isdigit():
             return None
@@ -122,6 +144,18 @@ class DateValue:
             return timedelta(days=days)
         except (OverflowError, ValueError):
             return None
+
+
+def full_year(short: int, last: int = 2000 + CENTURY_TURN - 1) -> int:
+    """Return the last year, up to `last`, that ends with two digits."""
+    return last - (last - short) % 100
+
+
+def duration_units(value: str) -> tuple[str, str]:
+    """Return the number and the unit of a duration of one unit: of `PT15M` 15 minutes."""
+    letters = CLOCK_LETTERS if "T" in value else LETTERS
+    unit = next(unit for unit, letter in letters.items() if letter == value[-1])
+    return value.strip("PTYMWDHS"), unit
 
 
 def duration(number: str, unit: str) -> str:

@@ -367,6 +367,111 @@ def test_a_year_of_two_digits_that_is_far_off_is_of_the_last_century(text, expec
     assert values("fr", text) == [expected]
 
 
+@pytest.mark.parametrize(
+    ("text", "note", "expected"),
+    [
+        ("12/03/29", None, "2029-03-12"),
+        ("12/03/30", None, "1930-03-12"),
+        ("12/03/29", "2020-06-15", "2029-03-12"),
+        ("12/03/30", "2020-06-15", "1930-03-12"),
+        ("12/03/30", "2028-06-15", "2030-03-12"),
+        ("12/03/98", "1999-06-15", "1998-03-12"),
+        ("12/03/15", "1999-06-15", "1915-03-12"),
+        ("12/03/1915", "2020-06-15", "1915-03-12"),
+    ],
+)
+def test_the_note_tells_the_century_of_a_year_of_two_digits(text, note, expected):
+    assert values("fr", text, note) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("lang", "text", "note", "expected"),
+    [
+        ("fr", "du 10 mars au 15 mars", "2020-03-12", ("2020-03-10", "2020-03-15")),
+        ("es", "del 10 de marzo al 15 de marzo", "2020-03-12", ("2020-03-10", "2020-03-15")),
+        ("en", "from March 10 to March 15", "2020-03-12", ("2020-03-10", "2020-03-15")),
+        ("fr", "du 10 mars au 15 mars 2019", "2020-03-12", ("2019-03-10", "2019-03-15")),
+        ("fr", "du 10 mars au 15 mars 2019", None, ("2019-03-10", "2019-03-15")),
+        ("fr", "du 28 décembre au 3 janvier", "2020-01-02", ("2019-12-28", "2020-01-03")),
+        ("en", "from Monday to Wednesday", "2020-06-16", ("2020-06-08", "2020-06-10")),
+        ("en", "from yesterday to tomorrow", "2020-06-16", ("2020-06-15", "2020-06-17")),
+    ],
+)
+def test_the_dates_of_a_period_are_those_that_it_has(lang, text, note, expected):
+    doc = find(lang, text, note)
+    assert tuple(span._.date.value for span in doc.spans["dates"]) == expected
+    assert [span._.date.value for span in doc.spans["periods"]] == ["/".join(expected)]
+
+
+def test_what_nothing_dates_makes_no_period():
+    doc = find("fr", "cures de J1-J5", NOTE)
+    assert [span.text for span in doc.spans["dates"]] == ["J1", "J5"]
+    assert "periods" not in doc.spans or not doc.spans["periods"]
+
+
+@pytest.mark.parametrize(
+    ("lang", "text", "expected"),
+    [
+        ("en", "in the early 1990s", ["199X"]),
+        ("en", "since the 70s", ["197X"]),
+        ("fr", "à la fin des années soixante-dix", ["197X"]),
+        ("es", "a principios de los años 2000", ["200X"]),
+        ("en", "saturation in the 90s, in her 40s", []),
+        ("fr", "il y a deux années, 80 mg", ["XXXX"]),
+        ("es", "mujer de 70 años, 80 kg", []),
+    ],
+)
+def test_a_decade_is_ten_years_and_no_value_or_age(lang, text, expected):
+    assert values(lang, text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "note", "expected"),
+    [
+        ("last summer", "2020-07-01", "2020-SU"),
+        ("last summer", "2020-05-01", "2019-SU"),
+        ("last summer", None, "XXXX-SU"),
+        ("winter 2018", None, "2018-WI"),
+    ],
+)
+def test_a_season_without_its_year_is_the_last_that_has_begun(text, note, expected):
+    assert values("en", text, note) == [expected]
+
+
+def test_a_season_begins_with_its_first_month():
+    assert DateValue("DATE", "2019-SU").datetime() == datetime(2019, 6, 1)
+
+
+@pytest.mark.parametrize(
+    ("lang", "text", "expected"),
+    [
+        ("fr", "admis à 8h30", "T08:30"),
+        ("fr", "à 24h00", "T24:00"),
+        ("fr", "à 8 heures du soir", "T20"),
+        ("fr", "mars '98", "1998-03"),
+        ("es", "agosto del '98", "1998-08"),
+        ("en", "March '98", "1998-03"),
+        ("fr", "durée de 1h05", "PT1H5M"),
+        ("fr", "surveillance de 36h30", "PT36H30M"),
+        ("fr", "3 minutes 30", "PT3M30S"),
+        ("en", "at 8 o'clock in the evening", "T20"),
+        ("en", "2 years, 3 months and 4 days", "P2Y3M4D"),
+        ("fr", "deux ans, trois mois et quatre jours", "P2Y3M4D"),
+        ("es", "2 años, 3 meses y 4 días", "P2Y3M4D"),
+        ("en", "2½ years", "P2Y6M"),
+    ],
+)
+def test_times_and_durations_in_parts(lang, text, expected):
+    assert values(lang, text) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("for 3/7", "P3D"), ("after 2/52", "P2W"), ("past 6/12", "P6M")]
+)
+def test_a_number_over_the_days_of_a_week_is_of_days(text, expected):
+    assert values("en", text) == [expected]
+
+
 def test_the_end_of_a_day_is_the_beginning_of_the_next():
     doc = find("fr", "le 12/03/2020 à 24:00")
     (span,) = doc.spans["dates"]
