@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from edspipe.pipes.rules.quantities.lexicon import WORDS, Lexicon
@@ -14,6 +15,7 @@ from edspipe.pipes.rules.quantities.numbers import (
     decimal_reading,
     read_number,
     read_power,
+    read_words,
 )
 from edspipe.pipes.rules.quantities.units import Unit
 
@@ -22,9 +24,22 @@ MAX_GAP = 14
 
 MAX_PARTS = 3
 
+MIN_UNIT_WORD = 2
+"""Letters of a unit behind a number in words: "six g" is no mass."""
+
+MAX_FEET, MAX_POUNDS = 8, 30
+"""Heights of people, weights of the newborn."""
+
+FIRST_OF_TWO = frozenset(" 'flp-")
+
+MAX_NAME = 12
+"""Letters of a name that a number is glued to."""
+
 LENGTH, PRESSURE = (("length", 1),), (("pressure", 1),)
 
+_LETTERS = re.compile(r"(?<![^\W_])[^\W\d_]{2,}\Z")
 _HEIGHT = re.compile(r" ?m ?(\d{2})(?!\d|[.,]\d|[ ]?(?:cm|mm|m\b))")
+_KILOS = re.compile(r" ?kg ?(\d{3})(?: ?g(?:r|rs)?)?(?![\d/]|[.,]\d| ?[^\W\d_])")
 _DEGREES = re.compile(r"°(\d)(?! ?\d|[.,]\d)(?: ?°? ?c\b)?")
 _CLOCK = re.compile(r"[:h]\d|[ ]?h[ ]?\d\d(?!\d)")
 
@@ -87,27 +102,105 @@ class Chainer:
     def __init__(self, lexicon: Lexicon) -> None:
         self.lexicon = lexicon
 
-    def atoms(self, text: str, raw: Callable[[int, int], str]) -> Iterator[Atom]:
-        """Yield the numbers of a text, with their units."""
-        decimal, unit_at = self.lexicon.words.decimal, self.lexicon.unit
-        behind = 0
-        for match in self.lexicon.number.finditer(text):
+    def atoms(
+        self, text: str, raw: Callable[[int, int], str], taken: Sequence[int] = ()
+    ) -> list[Atom]:
+        """Return the numbers of a text, with their units.
+
+        Args:
+            text: The text, normalised.
+            raw: Returns how characters are written in the raw text.
+            taken: Where dates begin, in order: no unit goes over them.
+        """
+        atoms = list(self._in_digits(text, raw, taken))
+        spoken = list(self._in_words(text, raw, taken))
+        if spoken:
+            atoms = sorted([*atoms, *spoken], key=lambda atom: atom.start)
+        return atoms
+
+    def _in_words(
+        self, text: str, raw: Callable[[int, int], str], taken: Sequence[int]
+    ) -> Iterator[Atom]:
+        """Yield numbers in words, which count where a unit follows: "two tablets"."""
+        lexicon = self.lexicon
+        for match in lexicon.spoken.finditer(text) if lexicon.spoken else ():
             start, end = match.span()
-            if start < behind or (start and _in_word(text, start)):
+            unit = lexicon.unit.match(text, end, _limit(text, end, taken))
+            if unit is None or not text[end].isspace() or match[0] in lexicon.articles:
                 continue
-            value = read_number(match[0], decimal)
-            if value is None or _is_bullet(text, start, end) or _CLOCK.match(text, end):
+            if len(unit[0].strip()) < MIN_UNIT_WORD:
                 continue
-            parted = _in_parts(text, end, value)
+            value = read_words(match[0], lexicon.cardinals)
+            atom = self._with_unit(text, start, end, value, None, raw, taken)
+            if atom is not None and atom.unit is not None and not atom.blocked:
+                yield atom
+
+    def _in_digits(
+        self, text: str, raw: Callable[[int, int], str], taken: Sequence[int]
+    ) -> Iterator[Atom]:
+        decimal, behind = self.lexicon.words.decimal, 0
+        for found in self.lexicon.number.finditer(text):
+            match = found if found.start() >= behind else None
+            glued = match is not None and found.start() > 0 and _in_word(text, found.start())
+            if glued:
+                match, glued = self._in_word_after_all(text, found)
+            value = read_number(match[0], decimal) if match is not None else None
+            if match is None or value is None:
+                continue
+            start, end = match.span()
+            if _is_bullet(text, start, end) or _CLOCK.match(text, end):
+                continue
+            parted = _in_parts(text, end, value) or self._in_two_units(text, start, end, value)
             if parted is not None:
                 behind, whole, symbol = parted
                 yield Atom(start, behind, whole, self.lexicon.units.exact[symbol])
                 continue
-            atom = self._with_unit(text, start, *self._scaled(text, end, value), unit_at, raw)
-            if atom is not None:
+            atom = self._with_unit(text, start, *self._scaled(text, end, value), raw, taken)
+            if atom is not None and (not glued or (atom.unit is not None and not atom.blocked)):
                 behind = atom.end
                 other = decimal_reading(match[0]) if atom.value == value else None
                 yield atom if other in (None, value) else replace(atom, other=other)
+
+    def _in_word_after_all(
+        self, text: str, found: re.Match[str]
+    ) -> tuple[re.Match[str] | None, bool]:
+        """Return the number that digits in a word hold, and whether only a unit makes it one.
+
+        The 2 of "PO2 105 mmHg" is none of thousands; "Hb15,6 g/dL" is a name with its value.
+        """
+        start = found.start()
+        if " " in found[0]:
+            behind = text.index(" ", start) + 1
+            return self.lexicon.number.match(text, behind, found.end()), False
+        name = _LETTERS.search(text, max(0, start - MAX_NAME), start)
+        named = name is not None and name[0] in self.lexicon.short_names
+        return (found if named else None), True
+
+    def _in_two_units(
+        self, text: str, start: int, end: int, value: float
+    ) -> tuple[int, float, str] | None:
+        """Read "5 ft 10 in", "5'10\"" and "7 lb 3 oz", in the smaller unit."""
+        lexicon = self.lexicon
+        if value > MAX_POUNDS or text[end : end + 1] not in FIRST_OF_TWO or not value.is_integer():
+            return None
+        feet = lexicon.feet.match(text, end) if value <= MAX_FEET else None
+        # Without the last sign, "5'10" may be minutes.
+        certain = feet is not None and (feet[1] != "'" or feet[3] is not None)
+        if (
+            feet is not None
+            and float(feet[2]) < 12
+            and (certain or self._behind_height(text, start))
+        ):
+            return feet.end(), value * 12 + float(feet[2]), "inch"
+        pounds = lexicon.pounds.match(text, end)
+        if pounds is not None and pounds[3] and float(pounds[2]) < 16:
+            return pounds.end(), value * 16 + float(pounds[2]), "oz"
+        return None
+
+    def _behind_height(self, text: str, start: int) -> bool:
+        words = WORDS.findall(text[max(0, start - 20) : start])
+        named = (self.lexicon.names.ending_at(words, end) for end in range(len(words), 0, -1))
+        return any(found is not None and found[1] == "height" for found in named)
 
     def _scaled(self, text: str, end: int, value: float) -> tuple[int, float, int | None]:
         """Return where a number ends, its value, and the power of ten that may be its unit's."""
@@ -127,10 +220,10 @@ class Chainer:
         end: int,
         value: float,
         power: int | None,
-        pattern: re.Pattern[str],
         raw: Callable[[int, int], str],
+        taken: Sequence[int],
     ) -> Atom | None:
-        match = pattern.match(text, end)
+        match = self.lexicon.unit.match(text, end, _limit(text, end, taken))
         units = self.lexicon.units
         unit: Unit | None = None
         counted = ""
@@ -202,12 +295,25 @@ class Chainer:
 
 
 def _in_parts(text: str, end: int, value: float) -> tuple[int, float, str] | None:
-    """Read a number with its unit inside, "1m75" or "37°5": where it ends, its value, its unit."""
+    """Read a number with its unit inside: where it ends, its value, its unit.
+
+    "1m75" is 1.75 m, "37°5" 37.5 °C, "3 kg 250" 3.25 kg.
+    """
     if value in (1.0, 2.0) and (height := _HEIGHT.match(text, end)):
         return height.end(), value + int(height[1]) / 100, "m"
+    if value < MAX_POUNDS and value.is_integer() and (kilos := _KILOS.match(text, end)):
+        return kilos.end(), value + int(kilos[1]) / 1000, "kg"
     if 30.0 <= value <= 45.0 and value.is_integer() and (degrees := _DEGREES.match(text, end)):
         return degrees.end(), value + int(degrees[1]) / 10, "°C"
     return None
+
+
+def _limit(text: str, end: int, taken: Sequence[int]) -> int:
+    """Return where a unit must end: where the next date begins."""
+    if not taken:
+        return len(text)
+    place = bisect_left(taken, end)
+    return taken[place] if place < len(taken) else len(text)
 
 
 def _in_word(text: str, start: int) -> bool:

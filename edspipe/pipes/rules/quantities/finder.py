@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,6 +20,10 @@ MAX_WORDS = 18
 FRACTIONS = frozenset(((1.0, 2.0), (1.0, 3.0), (2.0, 3.0), (1.0, 4.0), (3.0, 4.0)))
 FIRST_YEAR, LAST_YEAR = 1900, 2100
 
+MANY_CELLS = 500
+"""From so many on, "9100 leukocytes" are a count of cells in blood."""
+
+COUNTS = (("length", -3),)
 RATIO = (("ratio", 1),)
 TEMPERATURE = (("temperature", 1),)
 RIGHT_DIMS = frozenset((RATIO, LENGTH, (("mass", 1),)))
@@ -71,7 +75,11 @@ class Finder:
         self.chainer = Chainer(lexicon)
 
     def find(
-        self, text: str, raw: Callable[[int, int], str], cells: dict[int, Cell] | None = None
+        self,
+        text: str,
+        raw: Callable[[int, int], str],
+        cells: dict[int, Cell] | None = None,
+        taken: Sequence[int] = (),
     ) -> list[Match]:
         """Return the quantities of a normalised text, in order.
 
@@ -79,10 +87,11 @@ class Finder:
             text: The text.
             raw: Returns how characters are written in the raw text.
             cells: The numbers that stand in tables, by where they begin.
+            taken: Where dates begin, in order.
         """
         matches: list[Match] = []
         end = 0
-        atoms = list(self.chainer.atoms(text, raw))
+        atoms = self.chainer.atoms(text, raw, taken)
         for chain in self.chainer.chains(text, atoms):
             cell = cells.get(chain.start) if cells else None
             if cell is not None and (match := self._in_cell(text, chain, cell)) is not None:
@@ -125,8 +134,14 @@ class Finder:
         low = max(behind, chain.start - LOOK_BACK)
         start, comparator, words = self._comparator(text, chain, low)
         start, sign = _signed(text, chain, start, behind)
-        chain = self._with_next_unit(text, chain)
-        measure = self._measure(text, chain, words, last, low, raw)
+        borrowed = self._with_next_unit(text, chain)
+        measure = self._measure(text, borrowed, words, last, low, raw)
+        if borrowed is not chain:
+            own = self._measure(text, chain, words, last, low, raw)
+            if own is None or own.name == GENERIC or own.fits(borrowed.unit or ONE):
+                chain = borrowed
+            else:  # "12100 and 63%": the leukocytes before have not the unit of what follows.
+                measure = own
         blocked = any(atom.blocked for atom in chain.atoms)
         if blocked and (measure is None or not measure.dims):
             return None
@@ -224,8 +239,11 @@ class Finder:
             decimal = lexicon.words.decimal in text[chain.start : chain.end]
             if (linked and decimal and not whole) or self._behind_acronym(text, chain, words, raw):
                 return lexicon.measures.get(GENERIC)
-        after = self._behind(text, chain) if chain.kind == "slash" or not whole else None
-        return after if after is not None and self._takes_bare(chain, after) else None
+        many = chain.kind == "single" and values[0] >= MANY_CELLS
+        after = self._behind(text, chain) if chain.kind == "slash" or not whole or many else None
+        if after is None or (whole and many and COUNTS not in after.dims):
+            return None
+        return after if self._takes_bare(chain, after) else None
 
     def _behind_acronym(
         self, text: str, chain: Chain, words: list[str], raw: Callable[[int, int], str]

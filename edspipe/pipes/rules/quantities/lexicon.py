@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from edspipe.lang.schemas.quantities import Bare, MeasureEntry, QuantityWords, UnitsFile
 from edspipe.matching.folding import fold
-from edspipe.pipes.rules.quantities.numbers import number_pattern
+from edspipe.pipes.rules.quantities.numbers import number_pattern, words_pattern
 from edspipe.pipes.rules.quantities.units import Dims, Unit, UnitTable
 
 WORDS = re.compile(r"[^\W\d_]+|\d+|[^\w\s]|_")
@@ -91,6 +91,8 @@ class Lexicon:
         words: The words.
         file: Units and measurements.
         chosen: The measurements by name; None takes all.
+        cardinals: Number words.
+        articles: Those that are articles far more often.
     """
 
     def __init__(
@@ -98,11 +100,19 @@ class Lexicon:
         words: QuantityWords,
         file: UnitsFile,
         chosen: Mapping[str, tuple[MeasureEntry, list[str]]] | None = None,
+        cardinals: Mapping[str, int] | None = None,
+        articles: Iterable[str] = (),
     ) -> None:
         self.words = words
+        self.times, self.ranges = folded(words.times), folded(words.ranges)
+        self.between, self.and_ = folded(words.between), folded(words.and_)
         self.units = UnitTable(file, words.units, words.per, words.counts)
+        self.cardinals = {fold(word, "NORM"): value for word, value in (cardinals or {}).items()}
+        self.spoken = words_pattern(self.cardinals, self.and_) if self.cardinals else None
         self.number = number_pattern(words.decimals)
         self.unit = self._unit_pattern()
+        self.feet = self._two_units("ft", "inch", "'", ("in", "in.", '"', "''", "\u2033"))
+        self.pounds = self._two_units("lb", "oz")
         named = {
             name: (file.measures.get(name, MeasureEntry()), terms)
             for name, terms in words.measures.items()
@@ -118,6 +128,13 @@ class Lexicon:
             for name, (entry, _) in named.items()
         }
         self.names = Terms((term, name) for name in named for term in named[name][1])
+        self.short_names = frozenset(
+            terms[0]
+            for entries in self.names.by_last.values()
+            for terms, _ in entries
+            if len(terms) == 1
+        )
+        self.articles = folded(articles)
         self.comparators = Terms(
             (term, sign) for sign, terms in words.comparators.items() for term in terms
         )
@@ -130,13 +147,13 @@ class Lexicon:
         self.links = folded(words.links)
         self.follows = {tuple(WORDS.findall(fold(term, "NORM"))) for term in words.follows}
         self.not_before = folded(words.not_before)
-        self.times, self.ranges = folded(words.times), folded(words.ranges)
-        self.between, self.and_ = folded(words.between), folded(words.and_)
 
     def _unit_pattern(self) -> re.Pattern[str]:
         """Compile what matches a unit behind a number."""
         units, slash = self.units, rf"{BLANKS}(?:{self.units.slash})"
-        term = alternatives(units.terms())
+        # The "y" of "7,4 y 8" is a word of Spanish, and no year.
+        taken = self.and_ | self.ranges
+        term = alternatives(way for way in units.terms() if way not in taken)
         under = alternatives([*units.terms(), *units.denominators])
         shared = alternatives([*units.terms(units.shared), "kg"])
         cased = "".join(units.cased)
@@ -145,6 +162,28 @@ class Lexicon:
         tail = rf"(?:{slash}{BLANKS}(?:{under}|{amount}{shared})){{1,2}}+"
         return re.compile(
             rf"(?:{BLANKS}|-(?=[^\W\d]))(?:\|\s{{0,3}})?(?:{term}(?:{tail})?|(?:{counted}|[{cased}])?{tail})"
+        )
+
+    def _two_units(
+        self, large: str, small: str, mark: str = "", marks: Sequence[str] = ()
+    ) -> re.Pattern[str]:
+        """Compile what goes on a number in two units: of "5 ft 10 in" what is behind the 5.
+
+        Its groups are the first unit, the second number and the second unit, which a number that
+        ends its phrase may lack.
+
+        Args:
+            large: The first unit.
+            small: The second unit.
+            mark: A sign for the first.
+            marks: Further ways to write the second.
+        """
+        ways = [way for way, unit in self.units.folded.items() if unit.symbol == large]
+        smaller = [way for way, unit in self.units.folded.items() if unit.symbol == small]
+        first = alternatives([*ways, mark])
+        second = alternatives([*smaller, *marks])
+        return re.compile(
+            rf" ?({first})\.?[ -]?(\d{{1,2}}(?:\.\d)?)(?: ?({second})|(?![ -]?[\w%/']|[.,]\d))"
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 
 MAX_DIGITS = 15
 """Longer ones are codes."""
@@ -11,6 +12,9 @@ FRACTIONS = {"½": 0.5, "¼": 0.25, "¾": 0.75, "⅓": 1 / 3, "⅔": 2 / 3}
 
 EXPONENTS = "3|6|9|12"
 """Powers of ten that are written without a sign: `x 109/L`."""
+
+MULTIPLIERS = (20, 100)
+"""Numbers that multiply a smaller one before them: "deux cents", "quatre vingts"."""
 
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 
@@ -79,6 +83,34 @@ def read_number(written: str, decimal: str) -> float | None:
 def decimal_reading(written: str) -> float | None:
     """Return `3.250` and `3,250` as the decimal number; None where there is just one reading."""
     return float(written.replace(",", ".")) if _AMBIGUOUS.fullmatch(written) else None
+
+
+def words_pattern(cardinals: Iterable[str], and_: Iterable[str]) -> re.Pattern[str]:
+    """Compile what finds numbers in words: "twenty-five", "soixante et onze".
+
+    Args:
+        cardinals: Number words, normalised.
+        and_: What may stand between two of them, beside a blank and a hyphen.
+    """
+    tails: dict[str, list[str]] = {}
+    for word in sorted(cardinals, key=len, reverse=True):
+        tails.setdefault(word[0], []).append(re.escape(word[1:]))
+    one = "|".join(f"(?<={first}){'(?:' + '|'.join(rest) + ')'}" for first, rest in tails.items())
+    joint = "|".join(map(re.escape, ["et", "and", *and_]))
+    letters = "".join(map(re.escape, tails))
+    # It begins with a set of characters, for the same reason.
+    word = rf"(?:{one})(?![^\W_])"
+    return re.compile(
+        rf"[{letters}](?<![^\W_].){word}(?:[ -](?:(?:{joint})[ -])?[{letters}]{word}){{0,4}}"
+    )
+
+
+def read_words(written: str, cardinals: Mapping[str, int]) -> float:
+    """Return the number that words say: "four hundred and five" is 405, "quatre vingt" 80."""
+    total = 0
+    for value in (cardinals[word] for word in re.split(r"\W", written) if word in cardinals):
+        total = total * value if value in MULTIPLIERS and 0 < total < value else total + value
+    return float(total)
 
 
 def read_power(match: re.Match[str]) -> int:

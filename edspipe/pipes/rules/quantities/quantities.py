@@ -53,8 +53,11 @@ class Quantities:
     `ratio`, `pair`), dimension, what it measures, and `.to("kg")`.
 
     A number counts if a unit stands behind it, or if what it measures stands right before it
-    ("PSA de 794"). Numbers with units of time are durations, for `eds.dates`, unless what they
-    measure is named ("temps de saignement"); so are ages. Doses of drugs are quantities.
+    ("PSA de 794"). One in words counts where a unit of two letters or more stands behind it ("deux
+    comprimés"; not "un", "une"); the number words are those of the language's `dates.yml`. A
+    height in feet and inches is in inches, a weight in pounds and ounces in ounces. Numbers with
+    units of time are durations, for `eds.dates`, unless what they measure is named ("temps de
+    saignement"); so are ages. Doses of drugs are quantities.
 
     Args:
         nlp: The pipeline, whose language is taken where `lang` is None.
@@ -87,7 +90,8 @@ class Quantities:
         words = load_words("quantities", choose_lang(lang, nlp, NAME), changes)
         file = units_file()
         self.label_of = _labels(quantities)
-        self.finder = Finder(Lexicon(words, file, _chosen(quantities, words, file)))
+        numbers = _number_words(choose_lang(lang, nlp, NAME))
+        self.finder = Finder(Lexicon(words, file, _chosen(quantities, words, file), *numbers))
 
     def __call__(self, doc: Doc) -> Doc:
         """Find the quantities of a Doc."""
@@ -99,8 +103,8 @@ class Quantities:
             return raw_text[first:last]
 
         cells = read_cells(doc, view, self.finder.lexicon) if doc.spans.get("tables") else None
-        matches = self.finder.find(view.text, raw, cells)
         dated = _dated(doc)
+        matches = self.finder.find(view.text, raw, cells, _starts(doc, view) if dated else ())
         spans = [span for match in matches for span in self._span(doc, view, match, dated)]
         self._empty_groups(doc)
         set_spans(doc, spans, self.span_setter)
@@ -139,6 +143,21 @@ def _dated(doc: Doc) -> frozenset[int]:
         for span in doc.spans.get(group, ())
         for token in range(span.start, span.end)
     )
+
+
+def _starts(doc: Doc, view: TextView) -> list[int]:
+    """Return the characters of the view where dates begin, in order."""
+    spans = (span for group in DATE_GROUPS for span in doc.spans.get(group, ()))
+    return sorted({view.norm(span.start_char, span.end_char)[0] for span in spans})
+
+
+def _number_words(lang: str | Path) -> tuple[dict[str, int], list[str]]:
+    """Return the number words of a language, and which are articles; none without its dates."""
+    try:
+        words = load_words("dates", lang)
+    except ConfigError:
+        return {}, []
+    return words.cardinals, words.parts.get("indefinite", [])
 
 
 def _labels(quantities: str | Sequence[str] | Mapping[str, Any]) -> dict[str, str] | None:

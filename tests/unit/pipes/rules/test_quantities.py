@@ -133,6 +133,100 @@ def test_values_and_units_are_those_that_are_meant(lang, text, value, unit, what
     assert (found.value, found.unit, found.what) == (value, unit, what)
 
 
+@pytest.mark.parametrize(
+    ("lang", "text", "value", "unit", "kind"),
+    [
+        ("fr", "TA 13,5/8", 13.5, "cmHg", "pair"),
+        ("fr", "entre 10 et 15 mg", 10, "mg", "range"),
+        ("fr", "10 à 15 mg", 10, "mg", "range"),
+        ("en", "between 10 and 15 mg", 10, "mg", "range"),
+        ("es", "entre 10 y 15 mg", 10, "mg", "range"),
+        ("es", "de 10 a 15 mg", 10, "mg", "range"),
+        ("en", "height 5'10\"", 70, "inch", "single"),
+        ("en", "height 5'10", 70, "inch", "single"),
+        ("en", "5 ft 10 in tall", 70, "inch", "single"),
+        ("en", "6 feet 2 inches", 74, "inch", "single"),
+        ("en", "weighed 7 lb 3 oz", 115, "oz", "single"),
+        ("fr", "un poids de 3 kg 250", 3.25, "kg", "single"),
+        ("fr", "deux comprimés", 2, "tablet", "single"),
+        ("fr", "soixante et onze kilos", 71, "kg", "single"),
+        ("fr", "quatre-vingt-dix pour cent", 90, "%", "single"),
+        ("en", "three episodes of vomiting", 3, "episode", "single"),
+        ("en", "one hundred and twenty mL", 120, "mL", "single"),
+        ("es", "dos comprimidos", 2, "tablet", "single"),
+        ("es", "veinticinco miligramos", 25, "mg", "single"),
+        ("en", "20 pack-years", 20, "pack-year", "single"),
+        ("es", "40 cigarrillos/día", 40, "cigarette/d", "single"),
+        ("es", "pH de 7,28 y bicarbonato bajo", 7.28, None, "single"),
+        ("es", "FiO2 100%", 100, "%", "single"),
+        ("en", "PO2 105 mmHg", 105, "mmHg", "single"),
+        ("fr", "Hb15,6 g/dL", 15.6, "g/dL", "single"),
+        ("es", "9100 leucocitos", 9100, None, "single"),
+    ],
+)
+def test_numbers_are_written_in_many_ways(lang, text, value, unit, kind):
+    (quantity,) = values(text, lang)
+    assert (quantity.value, quantity.unit, quantity.kind) == (value, unit, kind)
+
+
+@pytest.mark.parametrize(
+    ("lang", "text"),
+    [
+        ("fr", "deux fois par jour, trois jours, un comprimé, six g de mesure, trente-trois ans"),
+        ("en", "two patients, a tablet, walked 5'10 today, two days, nine lives"),
+        ("es", "dos veces al día, tres días, dos hijos, un sobre, tres sobre la mesa"),
+    ],
+)
+def test_number_words_without_a_unit_are_no_quantity(lang, text):
+    assert values(text, lang) == []
+
+
+@pytest.mark.parametrize(
+    ("lang", "text", "comparator"),
+    [
+        ("fr", "inférieure à 5 mg", "<"),
+        ("fr", "supérieur ou égal à 5 mg", ">="),
+        ("fr", "inférieur ou égal à 5 mg", "<="),
+        ("fr", "au moins 5 mg", ">="),
+        ("en", "greater than or equal to 5 mg", ">="),
+        ("en", "at least 5 mg", ">="),
+        ("en", "not exceeding 5 mg", "<="),
+        ("en", "≥ 5 mg", ">="),
+        ("es", "menos de 5 mg", "<"),
+        ("es", "mayor o igual a 5 mg", ">="),
+        ("es", "igual o inferior a 5 mg", "<="),
+    ],
+)
+def test_words_compare(lang, text, comparator):
+    (quantity,) = values(text, lang)
+    assert quantity.comparator == comparator
+
+
+def test_two_numbers_share_a_unit_only_where_it_fits_what_they_measure():
+    found = values("leucocitos 12100 y 63,7% neutrófilos", "es")
+    assert [(one.value, one.unit, one.what) for one in found] == [
+        (12100, None, "white_cells"),
+        (63.7, "%", "neutrophils"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("lang", "text", "expected"),
+    [("es", "prednisona 5 mg al día", "5 mg"), ("fr", "1310 mg par jour", "1310 mg")],
+)
+def test_a_date_behind_takes_nothing_but_itself(lang, text, expected):
+    doc = PIPES[lang](Dates(lang=lang)(NLP.make_doc(text)))
+    assert [span.text for span in doc.spans["quantities"]] == [expected]
+    assert doc.spans["frequencies"]
+
+
+def test_a_language_without_dates_has_no_number_words(tmp_path):
+    (tmp_path / "quantities.yml").write_text("extends: fr\n", encoding="utf-8")
+    pipe = Quantities(lang=tmp_path)
+    doc = pipe(NLP.make_doc("deux comprimés, 3 comprimés"))
+    assert [span.text for span in doc.spans["quantities"]] == ["3 comprimés"]
+
+
 def test_pack_years_are_no_pressure():
     assert values("Tabac 20 PA.") == []
 
