@@ -12,10 +12,11 @@ class TnmStage:
 
     Attributes:
         prefix: How it was found: `c` clinical, `p` pathological, `y` after treatment, `r`
-            recurrence, `a` autopsy, `u` ultrasound, or several, e.g. `yp`.
-        tumour: `0`, `is`, `a`, `x`, `1` ... `4d`, `1mi`.
-        tumour_suffix: What stands behind it in brackets, e.g. `m` or a number of tumours.
-        node: `0`, `x`, `1` ... `3c`, `1mi`, `+`, `-`.
+            recurrence, `a` autopsy, `u` ultrasound, `mr` magnetic resonance, or several, e.g. `yp`.
+        tumour: `0`, `is`, `a`, `x`, `1` ... `4d`, `1mi`; `1-2` where it is one of these.
+        tumour_suffix: What stands behind it in brackets, e.g. `m` or a number of tumours; or the
+            depth in the submucosa, `sm1` to `sm3`.
+        node: `0`, `x`, `1` ... `3c`, `1mi`, `+`, `-`; `0-1` where it is one of these.
         node_suffix: What stands behind it in brackets: `sn`, `i+`, `1/12`.
         metastasis: `0`, `x`, `1` ... `1c`, `+`, `-`.
         resection: Residual tumour R: `0`, `1`, `2`, `x`.
