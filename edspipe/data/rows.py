@@ -3,8 +3,10 @@
 A row is a record whose keys are columns. Where a converter's records do not fit a table as they
 are (a null that means "absent", a dict with keys of its own), it says so with two optional methods:
 `from_row(row) -> record` and `to_row(record) -> row`; and with `arrow_schema()` it says which types
-its columns have, for those that the first rows leave open. A converter that counts something has
-`read` and `write`, which return what `to_doc` and `to_record` return and the counts.
+its columns have, for those that the first rows leave open. A converter whose records may have keys
+that the first ones lack says with `late_schema()` which columns there are for them, and with
+`fit_row(row, schema) -> row` how they get there. A converter that counts something has `read` and
+`write`, which return what `to_doc` and `to_record` return and the counts.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ from edspipe.stream.markers import Item
 from edspipe.stream.ops.map import Map
 from edspipe.stream.ops.op import Run
 from edspipe.stream.stream import Stream
+
+FitRow = Callable[[dict[str, Any], pa.Schema], dict[str, Any]]
 
 BATCH_ROWS = 1000
 """Rows that are turned into Python objects at once."""
@@ -144,11 +148,15 @@ class TableWriting(NamedTuple):
         stream: A stream of rows.
         hint: The types of the converter's columns, if it tells them.
         id_key: The column of the id.
+        late: The columns for what comes after the columns were fixed, if the converter has any.
+        fit: Returns a row as such columns hold it.
     """
 
     stream: Stream
     hint: pa.Schema | None
     id_key: str | None
+    late: pa.Schema | None = None
+    fit: FitRow | None = None
 
 
 def write_rows(data: Any, converter: Any, kwargs: dict[str, Any], stage: str) -> TableWriting:
@@ -166,6 +174,10 @@ def write_rows(data: Any, converter: Any, kwargs: dict[str, Any], stage: str) ->
     to_row = _ToRow(converter, kwargs)
     if to_row.to_record is not None:
         stream = stream.with_op(ConvertRows(to_row, stage))
-    hint = getattr(converter, "arrow_schema", None)
+    hint, late = (getattr(converter, f"{kind}_schema", _nothing)() for kind in ("arrow", "late"))
     id_key = getattr(converter, "id_key", "note_id")
-    return TableWriting(stream, None if hint is None else hint(), id_key)
+    return TableWriting(stream, hint, id_key, late, getattr(converter, "fit_row", None))
+
+
+def _nothing() -> None:
+    """Return the schema of a converter that has none."""

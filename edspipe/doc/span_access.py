@@ -23,6 +23,9 @@ from edspipe.types import SpanGetter, SpanSetter
 
 Groups = dict[str, bool | list[str]]
 
+LAYOUT_GROUPS = ("pollution", "section_titles", "sections", "tables")
+"""Groups of spans that say how a note is laid out, not what it says."""
+
 IOB_OUTSIDE = 2
 """What spaCy writes for a word in no entity: "O" of IOB."""
 
@@ -47,6 +50,17 @@ def parse_groups(access: SpanGetter | SpanSetter) -> Groups:
         "a span getter or setter is a group's name, a list of names, a dict "
         f"{{group: True | [labels]}} or a callable; got {type(access).__name__}"
     )
+
+
+def without_layout(getter: SpanGetter) -> SpanGetter:
+    """Return a getter for which `"*"` is all span groups but those of the layout.
+
+    A group that is named (`["*", "sections"]`) stays. A getter without `"*"` is returned as it is.
+    """
+    if callable(getter) or "*" not in parse_groups(getter):
+        return getter
+    named = getter if isinstance(getter, dict) else parse_groups(getter)
+    return {**dict.fromkeys(LAYOUT_GROUPS, False), **named}
 
 
 def get_spans(doc: Doc, getter: SpanGetter) -> list[Span]:

@@ -14,6 +14,7 @@ from typing import Any
 from spacy.language import Language
 
 from edspipe.config.registry import registry
+from edspipe.doc.span_access import LAYOUT_GROUPS
 
 
 def _factory(
@@ -87,10 +88,9 @@ edspipe_contextual_matcher = _factory(
     **_MATCHING,
 )
 
-_LAYOUT = dict.fromkeys(("pollution", "section_titles", "sections", "tables"), False)
 _QUALIFIER: dict[str, Any] = {
-    "span_getter": {"ents": True, "*": True, **_LAYOUT},
-    "within": False,
+    "span_getter": {"ents": True, "*": True, **dict.fromkeys(LAYOUT_GROUPS, False)},
+    "within": None,
     "on_tokens": False,
     **_WORDS,
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -10,8 +9,9 @@ import pyarrow as pa
 from spacy.tokens import Doc, Span
 
 from edspipe.config.registry import registry
+from edspipe.data.converters.late import find_kinds, to_json, with_room
 from edspipe.doc.attributes import plain_attribute, span_attributes
-from edspipe.doc.span_access import get_spans
+from edspipe.doc.span_access import get_spans, without_layout
 from edspipe.errors import DataError
 from edspipe.types import SpanGetter
 from edspipe.version import __version__
@@ -51,9 +51,11 @@ class NoteNlpConverter:
 
     Args:
         tokenizer: Not used: nothing is read.
-        span_getter: Which spans get a row.
+        span_getter: Which spans get a row; `"*"` is all groups but those of the layout (`sections`,
+            `section_titles`, `tables`, `pollution`), which get rows where they are named.
         span_attributes: Attributes that get a column of their own; what is no text, number or
-            truth value is JSON there.
+            truth value is JSON there. In parquet files, a column is one of texts if the first rows
+            have no value of it.
         snippet_chars: Characters of the snippet on each side of the entity; 0 leaves it empty.
     """
 
@@ -66,7 +68,7 @@ class NoteNlpConverter:
         span_attributes: Sequence[str] = (),
         snippet_chars: int = 50,
     ) -> None:
-        self.span_getter = span_getter
+        self.span_getter = without_layout(span_getter)
         self.span_attributes = list(span_attributes or ())
         self.snippet_chars = snippet_chars
 
@@ -95,6 +97,15 @@ class NoteNlpConverter:
         texts = [(name, pa.string()) for name in _TEXT_COLUMNS]
         return pa.schema([*ids, *places, *texts, *((n, pa.null()) for n in self.span_attributes)])
 
+    def late_schema(self) -> pa.Schema:
+        """Return the columns that take what comes after the columns were fixed."""
+        return pa.schema([(name, pa.string()) for name in self.span_attributes])
+
+    def fit_row(self, row: dict[str, Any], schema: pa.Schema) -> dict[str, Any]:
+        """Return a row that fits columns which were fixed before it came."""
+        asked = {name: row[name] for name in self.span_attributes}
+        return {**row, **with_room(asked, find_kinds(schema))}
+
     def _row(self, text: str, span: Span, number: int, sections: list[Span]) -> dict[str, Any]:
         values = span_attributes(span)
         note_id = span.doc._.note_id
@@ -110,7 +121,7 @@ class NoteNlpConverter:
             "snippet": self._snippet(text, span),
             "term_exists": _exists(values),
             "term_temporal": _temporal(values),
-            "term_modifiers": _json(values),
+            "term_modifiers": to_json(values),
             "nlp_system": f"edspipe {__version__}",
             **{name: _plain(plain_attribute(span, name)) for name in self.span_attributes},
         }
@@ -133,8 +144,4 @@ def _temporal(values: dict[str, Any]) -> str | None:
 
 
 def _plain(value: Any) -> Any:
-    return value if isinstance(value, (str, int, float, type(None))) else _json(value)
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, default=str)
+    return value if isinstance(value, (str, int, float, type(None))) else to_json(value)

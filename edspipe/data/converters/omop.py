@@ -11,6 +11,7 @@ from spacy.tokens import Doc, Span
 
 from edspipe.config.registry import registry
 from edspipe.data.converters.base import default_tokenizer, text_of
+from edspipe.data.converters.late import MORE, find_kinds, to_json, with_room
 from edspipe.doc.alignment import TokenOffsets
 from edspipe.doc.attributes import keep_span_attribute, plain_attribute, span_attributes
 from edspipe.doc.span_access import get_spans, set_spans
@@ -28,7 +29,10 @@ class OmopConverter:
     A record is `{"note_id", "note_text", "note_datetime", "entities": [...]}`, an entity
     `{"note_nlp_id", "start_char", "end_char", "lexical_variant", "note_nlp_source_value"}` (the
     last one is its label), with further keys as attributes. Offsets inside a word are widened to
-    the word. In tables, an attribute that is a dict or nested is JSON.
+    the word. In tables, an attribute that is a dict or nested is JSON. In parquet files, whose
+    columns are fixed by the first rows, `more_attributes` holds, as JSON, the attributes that come
+    later and have no column; with `span_attributes`, each of these has a column, of texts if the
+    first rows have no value of it.
 
     Args:
         tokenizer: Text to Doc; None takes that of `edspipe.blank("eds")`.
@@ -118,14 +122,22 @@ class OmopConverter:
         kinds = (pa.string(), pa.int64(), pa.int64(), pa.string(), pa.string())
         fields = list(zip(ENTITY_KEYS, kinds, strict=True))
         fields += [(name, pa.null()) for name in self.span_attributes or ()]
-        return pa.schema(
-            [
-                ("note_id", pa.string()),
-                ("note_datetime", pa.string()),
-                ("note_text", pa.string()),
-                ("entities", pa.list_(pa.struct(fields))),
-            ]
-        )
+        texts = [(name, pa.string()) for name in ("note_id", "note_datetime", "note_text")]
+        return pa.schema([*texts, ("entities", pa.list_(pa.struct(fields)))])
+
+    def late_schema(self) -> pa.Schema:
+        """Return the columns that take what comes after the columns were fixed."""
+        names = [MORE] if self.span_attributes is None else self.span_attributes
+        fields = [(name, pa.string()) for name in names if name not in ENTITY_KEYS]
+        return pa.schema([("entities", pa.list_(pa.struct(fields)))])
+
+    def fit_row(self, row: dict[str, Any], schema: pa.Schema) -> dict[str, Any]:
+        """Return a row that fits columns which were fixed before it came."""
+        entities = schema.field("entities").type if "entities" in schema.names else pa.null()
+        if not pa.types.is_list(entities) or not pa.types.is_struct(entities.value_type):
+            return row
+        kinds = find_kinds(entities.value_type)
+        return {**row, "entities": [with_room(entity, kinds) for entity in row["entities"]]}
 
     def _entity(self, span: Span, i: int) -> dict[str, Any]:
         entity: dict[str, Any] = {
@@ -144,10 +156,7 @@ class OmopConverter:
 
 def _with_json(entity: dict[str, Any]) -> dict[str, Any]:
     """Write as JSON what would need a column for each of its keys, or is nested."""
-    return {
-        key: json.dumps(value, ensure_ascii=False, default=str) if _is_nested(value) else value
-        for key, value in entity.items()
-    }
+    return {key: to_json(value) if _is_nested(value) else value for key, value in entity.items()}
 
 
 def _is_nested(value: Any) -> bool:
@@ -159,6 +168,8 @@ def _is_nested(value: Any) -> bool:
 def _from_table(entity: Any) -> Any:
     if not isinstance(entity, dict):
         return entity
+    more = _from_json(entity.get(MORE))
+    entity = {**entity, **more, MORE: None} if isinstance(more, dict) else entity
     return {
         key: value if key in ENTITY_KEYS else _from_json(value)
         for key, value in entity.items()

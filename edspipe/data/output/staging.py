@@ -179,7 +179,7 @@ def _keep_or_discard(staging: Staging, target: Path, keep: bool) -> None:
     if keep and last is not None and (last.records or last.documents):
         logger.error(
             "{}: the run was broken off. {:,} documents ({:,} records) are safe in {}: run it "
-            "again with resume=True to go on, or with resume=False to begin again",
+            "again with resume=True (--resume) to go on, or with resume=False to begin again",
             *(target, last.documents, last.records, staging.path),
         )
     else:
@@ -193,7 +193,7 @@ def remove_unfinished(target: Path) -> None:
         if last is not None and last.documents:
             logger.warning(
                 "{} is deleted: a run that was broken off left it, with {:,} documents. To go on "
-                "with such a run, pass resume=True",
+                "with such a run, pass resume=True (--resume)",
                 *(path, last.documents),
             )
         atomic.discard(path)

@@ -78,6 +78,13 @@ def union_of_schemas(
     return pa.schema(list(_union(pa.struct(first), pa.struct(second), join)))
 
 
+def with_late_columns(hint: pa.Schema | None, late: pa.Schema | None) -> pa.Schema | None:
+    """Return a hint with columns for what comes late; they have their types from the start."""
+    if hint is None or late is None:
+        return hint
+    return union_of_schemas(hint, late, lambda told, seen: filled(seen, told))
+
+
 def without_empty_structs(type_: pa.DataType) -> pa.DataType:
     """Return a type that a parquet file can hold: a struct without fields is all null there."""
     if is_open(type_):

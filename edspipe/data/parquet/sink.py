@@ -22,7 +22,8 @@ from edspipe.data.parquet.parts import (
     link_file,
     link_files,
 )
-from edspipe.data.rows import BATCH_ROWS
+from edspipe.data.rows import BATCH_ROWS, FitRow
+from edspipe.errors import DataError
 
 CHUNK_CHARS = 8 << 20
 """Characters of text at which records are encoded, if that comes before `BATCH_ROWS`."""
@@ -44,6 +45,7 @@ class ParquetOptions:
         part_rows: Rows of a part.
         id_key: The column of the id.
         stage: The name of the writer, for errors.
+        fit: Makes room for what a record has and the columns have not; None refuses such a record.
     """
 
     schema: pa.Schema | None = None
@@ -53,11 +55,12 @@ class ParquetOptions:
     part_rows: int = 500_000
     id_key: str | None = "note_id"
     stage: str = "write_parquet"
+    fit: FitRow | None = None
 
     def settings(self) -> dict[str, Any]:
         """Return what a resumed run must have in common with the one that broke off."""
         schema = None if self.schema is None else str(self.schema)
-        return {**vars(self), "schema": schema, "hint": None}
+        return {**vars(self), "schema": schema, "hint": None, "fit": None}
 
 
 class ParquetSink:
@@ -186,11 +189,21 @@ class ParquetSink:
     def _encode_chunk(self) -> None:
         if not self._chunk:
             return
-        encode = self._finder.add if self._encoder is None else self._encoder.encode
-        batch = encode(self._chunk)
+        batch = self._encoded(self._chunk)
         self._chunk, self._chunk_chars = [], 0
         self._unsaved.append(batch)
         self._add(batch)
+
+    def _encoded(self, records: list[dict[str, Any]]) -> pa.RecordBatch:
+        if self._encoder is None:
+            return self._finder.add(records)
+        fit, schema = self._options.fit, self._encoder.schema
+        try:
+            return self._encoder.encode(records)
+        except DataError:
+            if fit is None:
+                raise
+        return self._encoder.encode([fit(record, schema) for record in records])
 
     def _add(self, batch: pa.RecordBatch, may_close: bool = True) -> None:
         """Take a batch; write the group of rows that it completes."""

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from edspipe.config.registry import registry
 from edspipe.data.output.writing import write_records
+from edspipe.data.parquet.arrow_types import with_late_columns
 from edspipe.data.parquet.files import SUFFIXES, list_row_groups
 from edspipe.data.parquet.sink import ParquetOptions, ParquetSink
 from edspipe.data.paths import suffix_of
@@ -78,7 +79,8 @@ def write_parquet(
 
     The columns are fixed before the first row is written. A record with another key or with a value
     of another kind is an error then: nothing is dropped or converted unseen. A key that a record
-    does not have is null.
+    does not have is null. The converters `"omop"` and `"note_nlp"` have room for attributes of
+    entities that come later.
 
     Args:
         data: A stream or an iterable of Docs (with a converter) or of dicts.
@@ -112,10 +114,13 @@ def write_parquet(
     for name, number in (("rows_per_group", rows_per_group), ("rows_per_file", rows_per_file)):
         if number < 1:
             raise ValueError(f"{name} is 1 or more, got {number}")
-    stream, hint, id_key = write_rows(data, converter, kwargs, "write_parquet")
-    options = ParquetOptions(schema, hint, compression, rows_per_group, rows_per_file, id_key)
+    rows = write_rows(data, converter, kwargs, "write_parquet")
+    hint, id_key = with_late_columns(rows.hint, rows.late), rows.id_key
+    options = ParquetOptions(
+        schema, hint, compression, rows_per_group, rows_per_file, id_key, fit=rows.fit
+    )
     return write_records(
-        stream,
+        rows.stream,
         path,
         ParquetSink(options, _is_folder(path)),
         stage="write_parquet",

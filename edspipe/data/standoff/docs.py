@@ -22,7 +22,6 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-import numpy as np
 from spacy.tokens import Doc, Span
 
 from edspipe.data.standoff.names import (
@@ -34,6 +33,7 @@ from edspipe.data.standoff.names import (
 )
 from edspipe.data.standoff.record import Record
 from edspipe.data.standoff.report import ReadReport, WriteReport
+from edspipe.data.standoff.values import is_writable, leaves, plain, record_of, spread, value_of
 from edspipe.doc.alignment import snap_to_tokens
 from edspipe.doc.attributes import (
     SPAN_TABLE,
@@ -290,7 +290,9 @@ def doc_to_record(
             not among these, is gone.
         span_attributes: The span attributes to write: names, or `{span attribute: brat name}`,
             besides those that were read from the source; None is all that were set and that brat
-            can hold.
+            can hold. One that is a record, as `date`, is written as an attribute for each of its
+            fields (`date_type`, `date_value`); a field may be asked for by itself. A list of lists
+            is JSON.
         bool_attributes: Binary attributes: False is written as no line (elsewhere as `False`).
         keep_source: Whether lines of the source that the Doc does not contradict are written.
         report: Where to count.
@@ -365,11 +367,9 @@ class _RecordBuilder:
         else:
             for name in _by_brat_name(span_attributes) or ():
                 self.asked[name] = brat_name(name)
-        for name in self.asked:
-            if not Span.has_extension(name):
-                declared = "declare it, or leave it out of span_attributes"
-                raise ConfigError(f"no span has an attribute '{name}': {declared}")
-        self.elsewhere = [name for name in self.asked if not is_kept_by_edspipe(name)]
+        declared = [name for name in self.asked if Span.has_extension(name)]
+        self.fields = {name: record_of(name) for name in self.asked if name not in declared}
+        self.elsewhere = [name for name in declared if not is_kept_by_edspipe(name)]
 
     def entity(self, span: Span, id_: str | None) -> dict[str, Any]:
         """Return a span as the entity of a record."""
@@ -401,23 +401,22 @@ class _RecordBuilder:
             if name in RESERVED:
                 continue
             if name in self.asked:
-                found[self.asked[name]] = _plain(value)
+                found.update(spread(self.asked[name], plain(value)))
             elif self.all:
-                self._offer(found, name, _plain(value))
+                self._offer(found, name, plain(value))
         for name in self.elsewhere:
-            found[self.asked[name]] = _plain(span._.get(name))
+            found.update(spread(self.asked[name], value_of(span, name)))
+        for name, record in self.fields.items():
+            found[self.asked[name]] = spread(record, plain(values.get(record))).get(name)
         return {name: value for name, value in found.items() if value is not None}
 
     def _offer(self, found: dict[str, Any], name: str, value: Any) -> None:
         """Take a value that nobody asked for, if brat can hold it; of a dict, each of its keys."""
-        if isinstance(value, dict):
-            for key, one in value.items():
-                if one is not None:
-                    self._offer(found, f"{name}_{key}", one)
-        elif _is_writable(value):
-            found[brat_name(name)] = value
-        elif self.report is not None:
-            self.report.unwritten[name] += 1
+        for key, one in leaves(name, value):
+            if is_writable(one):
+                found[brat_name(key)] = one
+            elif self.report is not None:
+                self.report.unwritten[key] += 1
 
 
 def _from_kb_id(kb_id: str) -> list[list[str]]:
@@ -426,19 +425,3 @@ def _from_kb_id(kb_id: str) -> list[list[str]]:
         return []
     resource, colon, entry = kb_id.partition(":")
     return [[resource, entry, ""]] if colon and resource and entry else [["KB", kb_id, ""]]
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, dict):
-        return {str(key): _plain(one) for key, one in value.items()}
-    return [_plain(one) for one in value] if isinstance(value, (list, tuple)) else value
-
-
-def _is_writable(value: Any) -> bool:
-    if isinstance(value, list):
-        return all(not isinstance(one, list) and _is_writable(one) for one in value)
-    if isinstance(value, str):
-        return value == value.strip(" ") != "" and not re.search(r"[\t\r\n]", value)
-    return value is None or isinstance(value, (bool, int, float))

@@ -151,7 +151,9 @@ def write_standoff(
         data: A stream, or an iterable of Docs.
         path: The folder; also an address that fsspec knows.
         span_getter: Which spans are written; all by default.
-        span_attributes: Which span attributes are written; None writes all that were set.
+        span_attributes: Which span attributes are written: names, or `{ours: brat's}`; None writes
+            all that were set. A record, as `date`, becomes an attribute a field (`date_type`,
+            `date_value`), and a field may be named by itself.
         overwrite: False refuses a folder with files, True replaces it, `"append"` adds documents.
         resume: Go on with a run that was broken off, if there is one.
         receipt: Leave a receipt in the folder, for `edspipe audit`.

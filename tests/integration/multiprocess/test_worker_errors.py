@@ -19,6 +19,7 @@ from worker_streams import (
 )
 
 from edspipe.errors import ConfigError, DataError, EdspipeError, PipeError, WorkerError
+from edspipe.stream.executors.multiprocess.process import start_worker
 from edspipe.stream.stream import Stream
 
 
@@ -259,6 +260,34 @@ def test_a_worker_has_no_workers():
 
     with pytest.raises(WorkerError, match="a worker cannot have workers: run the stream"):
         list(on_workers(numbers(3).map(nested)))
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (EOFError("unexpected EOF"), "worker 1 cannot be started: the process that starts workers"),
+        (ConnectionResetError(), "worker 1 cannot be started: the process that starts workers"),
+        (OSError(11, "no more"), r"worker 1 cannot be started \(BlockingIOError: \[Errno 11\]"),
+    ],
+)
+def test_a_worker_that_cannot_be_started_says_why(error, message):
+    class Process:
+        def __init__(self, **_):
+            pass
+
+        def start(self):
+            raise error
+
+    class Context:
+        Process = None
+
+        def get_start_method(self):
+            return "forkserver"
+
+    context = Context()
+    context.Process = Process
+    with pytest.raises(WorkerError, match=message):
+        start_worker(context, "worker 1", None)
 
 
 def test_an_arrival_that_fails_is_an_error_with_its_place():

@@ -301,7 +301,8 @@ def test_what_is_safe_stays_and_is_told(tmp_path, log, stop):
     (left,) = tmp_path.iterdir()
     assert log == [
         f"ERROR {tmp_path}/a.jsonl: the run was broken off. 3 documents (3 records) are safe in "
-        f"{left}: run it again with resume=True to go on, or with resume=False to begin again"
+        f"{left}: run it again with resume=True (--resume) to go on, or with resume=False to begin "
+        "again"
     ]
 
 

@@ -55,7 +55,7 @@ def test_a_new_run_deletes_what_is_left_and_says_so(target, log):
     write(notes(2), target)
     assert log == [
         f"WARNING {left} is deleted: a run that was broken off left it, with 4 documents. To go on "
-        "with such a run, pass resume=True"
+        "with such a run, pass resume=True (--resume)"
     ]
     assert sorted(os.listdir(target.parent)) == ["a.jsonl", "a.jsonl.receipt"]
 

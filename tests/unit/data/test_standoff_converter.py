@@ -323,13 +323,41 @@ def test_each_key_of_a_dict_is_an_attribute(name):
     assert report.unwritten == {f"{name}_x": 1}
 
 
-@pytest.mark.parametrize("value", [{"day": 1}, "two\nlines", "", [["a"]]])
+@pytest.mark.parametrize("value", ["two\nlines", ""])
 def test_attributes_that_were_asked_for_must_be_writable(name, value):
     doc = to_doc()
     declare_span_attribute(name)
     by_id(doc)["T1"]._.set(name, value)
     with pytest.raises(DataError, match=f"the value of the attribute '{name}' is a flag, a number"):
         lines_of(doc, span_attributes=[name])
+
+
+def test_a_record_that_is_asked_for_is_an_attribute_for_each_of_its_fields(name):
+    doc = to_doc()
+    declare_span_attribute(name)
+    by_id(doc)["T1"]._.set(name, {"value": "2020-03", "mode": None, "in": {"day": 1}, "x": [[1]]})
+    added = set(lines_of(doc, span_attributes={name: "When"})) - set(LINES)
+    assert {line.split("\t")[1].strip() for line in added} == {
+        "When_value T1 2020-03",
+        "When_in_day T1 1",
+        "When_x T1 [[1]]",
+    }
+
+
+@pytest.mark.parametrize(("field", "line"), [("value", "2020-03"), ("in_day", "1")])
+def test_a_field_of_a_record_may_be_asked_for_by_itself(name, field, line):
+    doc = to_doc()
+    declare_span_attribute(name)
+    by_id(doc)["T1"]._.set(name, {"value": "2020-03", "in": {"day": 1}})
+    added = set(lines_of(doc, span_attributes=[f"{name}_{field}"])) - set(LINES)
+    assert [added_line.split("\t")[1] for added_line in added] == [f"{name}_{field} T1 {line}\n"]
+
+
+def test_a_span_that_is_asked_for_is_one_line(name):
+    doc = TOKENIZER("No\nsigns of flu")
+    Span.set_extension(name, getter=lambda span: span.doc[0:3])
+    doc.ents = [Span(doc, 4, 5, label="X")]
+    assert lines_of(doc, "ents", span_attributes=[name])[1:] == [f"A1\t{name} T1 No signs\n"]
 
 
 def test_written_attributes_may_be_chosen_and_renamed(name):

@@ -385,5 +385,5 @@ def test_entities_in_none_of_the_first_rows_fix_no_wrong_columns(tmp_path, nlp):
     docs = [make_converter("omop", {"tokenizer": nlp.tokenizer}).to_doc(r) for r in records]
     write_parquet(docs, tmp_path / "a.parquet", converter="omop", rows_per_group=1)
     found = list(read_parquet(tmp_path / "a.parquet"))
-    assert found[-1]["entities"] == [entity(note_nlp_id="0")]
+    assert found[-1]["entities"] == [{**entity(note_nlp_id="0"), "more_attributes": None}]
     assert found[0]["entities"] == []

@@ -10,7 +10,7 @@ from spacy.tokens import Doc, Span
 from spacy.vocab import Vocab
 
 from edspipe.doc.overlaps import keep_longest
-from edspipe.doc.span_access import get_spans, set_spans
+from edspipe.doc.span_access import get_spans, set_spans, without_layout
 
 VOCAB = Vocab()
 ENTITY: list[int | str] = ["ENT_IOB", "ENT_TYPE", "ENT_KB_ID", "ENT_ID"]
@@ -87,3 +87,28 @@ def test_all_groups_but_some() -> None:
     doc.spans["x"], doc.spans["y"] = [doc[0:1]], [doc[1:2]]
     assert [span.text for span in get_spans(doc, {"*": True, "x": False})] == ["b"]
     assert [span.text for span in get_spans(doc, {"x": True, "*": True, "y": False})] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("getter", "found"),
+    [
+        ("*", ["b"]),
+        (["*", "sections"], ["a", "b"]),
+        ({"*": True, "x": False}, []),
+        ({"*": "X", "tables": "L"}, ["b", "c"]),
+        ("sections", ["a"]),
+    ],
+)
+def test_groups_of_the_layout_are_left_out_unless_they_are_named(getter, found) -> None:
+    doc = Doc(Vocab(), words=["a", "b", "c"])
+    doc.spans["sections"] = [Span(doc, 0, 1, label="L")]
+    doc.spans["x"] = [Span(doc, 1, 2, label="X")]
+    doc.spans["tables"] = [Span(doc, 2, 3, label="L")]
+    assert [span.text for span in get_spans(doc, without_layout(getter))] == found
+
+
+def test_a_function_gets_what_it_gets() -> None:
+    def all_of(doc: Doc) -> list[Span]:
+        return [doc[0:1]]
+
+    assert without_layout(all_of) is all_of

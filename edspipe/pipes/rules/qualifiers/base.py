@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from spacy.tokens import Doc, Span, Token
 
 from edspipe.doc.attributes import SPAN_TABLE, declare_span_attribute, span_key
-from edspipe.doc.span_access import get_spans
+from edspipe.doc.span_access import LAYOUT_GROUPS, get_spans
 from edspipe.lang.words import choose_lang, load_words
 from edspipe.pipes.rules.qualifiers.cues import Cues
 from edspipe.pipes.rules.qualifiers.frame import Frame
@@ -22,14 +22,7 @@ CUE_TABLE = "edspipe.cues"
 TOKEN_TABLE = "edspipe.qualified"
 """Key of `doc.user_data`: of each qualifier, the stretches of characters that cues reach."""
 
-ALL_SPANS: dict[str, bool] = {
-    "ents": True,
-    "*": True,
-    "pollution": False,
-    "section_titles": False,
-    "sections": False,
-    "tables": False,
-}
+ALL_SPANS: dict[str, bool] = {"ents": True, "*": True, **dict.fromkeys(LAYOUT_GROUPS, False)}
 """All spans that say something, not those of the layout."""
 
 

@@ -98,6 +98,16 @@ def get_context(start_method: str) -> Any:
     return context
 
 
+def _why_not(name: str, error: OSError | EOFError) -> str:
+    """Say why a process did not start, and what can be done."""
+    if isinstance(error, EOFError | ConnectionError):
+        return (
+            f"{name} cannot be started: the process that starts workers is gone. Was it killed, by "
+            "hand or because the machine had no memory left? Run it again, if so with fewer workers"
+        )
+    return f"{name} cannot be started ({type(error).__name__}: {error})"
+
+
 def start_worker(context: Any, name: str, device: str | None) -> Worker:
     """Start a process.
 
@@ -124,7 +134,7 @@ def start_worker(context: Any, name: str, device: str | None) -> Worker:
             process.start()
     except (OSError, EOFError) as error:
         ours.close()
-        raise WorkerError(f"{name} cannot be started ({type(error).__name__}: {error})") from None
+        raise WorkerError(_why_not(name, error)) from None
     except BaseException:
         ours.close()
         raise

@@ -46,6 +46,15 @@ def test_each_entity_is_a_row():
     assert (second["note_nlp_id"], second["note_nlp_source_concept"]) == ("n1-1", None)
 
 
+def test_the_layout_has_rows_only_where_it_is_named():
+    doc = note()
+    doc.spans["sections"] = [Span(doc, 0, 3, label="exam")]
+    doc.spans["dates"] = [Span(doc, 6, 7, label="date")]
+    labels = [row["note_nlp_source_value"] for row in rows(doc, span_getter=["ents", "*"])]
+    assert labels == ["symptom", "symptom", "date"]
+    assert [row["note_nlp_source_value"] for row in rows(doc, span_getter="sections")] == ["exam"]
+
+
 def test_a_note_without_id_numbers_its_rows():
     assert [(row["note_nlp_id"], row["note_id"]) for row in rows(note(None))] == [
         ("0", None),
