@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from edspipe.lang.choices import ChoiceTerm
 from edspipe.lang.schemas.base import Words
 
 
@@ -11,12 +12,15 @@ class SectionWords(Words):
     Attributes:
         headings: By kind of section, how its heading begins.
         fillers: Words that may stand between the words of a heading.
-        not_headings: What looks like an unknown heading and is none.
+        not_headings: How lines begin that look like headings and are none.
+        letters: Headings of one letter, by kind of section ("S:", "O:", "A:", "P:"); they count
+            where a note has three kinds of them.
     """
 
-    headings: dict[str, list[str]]
+    headings: dict[str, list[ChoiceTerm]]
     fillers: list[str] = []
-    not_headings: list[str] = []
+    not_headings: list[ChoiceTerm] = []
+    letters: dict[str, list[str]] = {}
 
 
 class ReasonWords(Words):
@@ -30,7 +34,7 @@ class ReasonWords(Words):
             wording.
     """
 
-    headings: list[str]
+    headings: list[ChoiceTerm]
     wordings: list[str] = []
     ends: list[str] = []
     never_first: list[str] = []

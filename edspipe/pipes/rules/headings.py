@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
+from edspipe.lang.choices import expand_choices
 from edspipe.matching.folding import fold
 
 MAX_HEADING = 70
@@ -20,13 +22,37 @@ MAX_CAPITALS = 7
 MIN_LETTERS = 5
 OTHER = "other"
 
+_NO_HEADING = ""
+
+Raw: TypeAlias = "Callable[[int, int], str]"
+"""Returns how characters of a normalised text are written."""
+
+MIN_SINGLE = 3
+"""Different headings of one letter that a note must have, that they count."""
+
 WORDS = re.compile(r"[^\W\d_]+|\d+|[^\w\s]|_")
+# "1.", "2)", "(3)", "1.2", "II -", "A)"; no "x-" of "x-ray", and no "e." of "e.f."
+_NUMBER = (
+    r"(?:\(?(?:\d{1,2}(?:\.\d{1,2}){0,2}[.)°/-]{1,3}|(?:[ivx]{1,4}|[a-h])[.)°]{1,2}(?![a-z]\.))"
+    r"|\d{1,2}(?:\.\d{1,2}){1,2}(?=[ \t])|(?:\d{1,2}|[ivx]{1,4}|[a-h])[ \t]?[/-]{1,2}(?=[ \t]))"
+)
+_BEGIN = rf"^[ \t]*+(?P<mark>[-*•#>=·_+~]{{1,6}})?[ \t]*+(?:{_NUMBER}[ \t]*+)?[*_]{{0,3}}"
 _LINE = re.compile(
-    r"^[ \t]*+(?:[-*•#>=·–]{1,4}[ \t]*+)?(?:(?:\d{1,2}|[ivx]{1,4}|[a-h])[.)°-]{1,2}[ \t]*+)?"
-    rf"(?P<head>[^\W\d_][^\n:]{{1,{MAX_HEADING}}}+)(?:(?P<colon>:)|$)",
+    rf"{_BEGIN}(?P<head>[^\W\d_][^\n:]{{1,{MAX_HEADING}}}+)(?:(?P<colon>:[*_]{{0,3}})|$)",
+    flags=re.MULTILINE,
+)
+_DASHED = re.compile(
+    rf"{_BEGIN}(?P<head>[^\W\d_](?:[^\n: ]|[ ](?!-[ \t])){{1,{MAX_HEADING}}}+)[ ]-[ \t]",
     flags=re.MULTILINE,
 )
 _INLINE = re.compile(rf"(?<=[.;])[ \t]+(?P<head>[^\W\d_][^\n:.;]{{1,{MAX_HEADING}}}+)(?P<colon>:)")
+_SINGLE = re.compile(
+    r"^[ \t]*+(?P<mark>[*_]{2})?(?P<head>[a-z])[*_]{0,2}[ \t]?(?:[:/)]|-[ \t])[*_]{0,2}",
+    flags=re.MULTILINE,
+)
+_RULER = re.compile(r"\n[ \t]*+[=~_*-]{3,}+[ \t]*+(?=\n|\Z)")
+_BEHIND = " \t*_=#~.,;-"
+"""What may stand behind the words of a heading."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +80,10 @@ class Headings:
     Args:
         terms: How headings begin, by kind.
         fillers: Words that do not change what a heading is.
-        not_headings: What looks like an unknown heading and is none.
-        unknown: Whether lines in capitals that are not in the lexicon are headings, of kind
-            `other`.
+        not_headings: How lines begin that look like headings and are none.
+        unknown: Whether lines that are not in the lexicon are headings, of kind `other`, where they
+            are written as such: in capitals, underlined, or emphasised.
+        letters: Headings of one letter, by kind; they count where a note has three of them.
     """
 
     def __init__(
@@ -65,26 +92,30 @@ class Headings:
         fillers: Iterable[str] = (),
         not_headings: Iterable[str] = (),
         unknown: bool = True,
+        letters: Mapping[str, Iterable[str]] | None = None,
     ) -> None:
         self.by_first: dict[str, list[tuple[list[str], str]]] = {}
-        for label, listed in terms.items():
-            for term in listed:
+        for label, listed in {**terms, _NO_HEADING: not_headings}.items():
+            for term in (one for choice in listed for one in expand_choices(choice)):
                 words = WORDS.findall(fold(term, "NORM"))
                 self.by_first.setdefault(words[0], []).append((words, label))
         for entries in self.by_first.values():
             entries.sort(key=lambda entry: -len(entry[0]))
         self.fillers = frozenset(fold(word, "NORM") for word in fillers)
-        self.not_headings = frozenset(fold(word, "NORM") for word in not_headings)
         self.unknown = unknown
+        self.letters = {
+            fold(one, "NORM"): label for label, listed in (letters or {}).items() for one in listed
+        }
 
-    def find(self, text: str, raw: Callable[[int, int], str]) -> list[Heading]:
+    def find(self, text: str, raw: Raw) -> list[Heading]:
         """Return the headings of a normalised text, in order.
 
         Args:
             text: The text.
             raw: Returns how characters are written in the raw text.
         """
-        found = [*self._on_lines(text, raw), *self._inline(text, raw)]
+        ways = (self._on_lines, self._dashed, self._inline, self._of_letters)
+        found = [heading for way in ways for heading in way(text, raw)]
         found.sort(key=lambda heading: heading.start)
         kept: list[Heading] = []
         for heading in found:
@@ -92,53 +123,84 @@ class Headings:
                 kept.append(heading)
         return kept
 
-    def _on_lines(self, text: str, raw: Callable[[int, int], str]) -> Iterator[Heading]:
+    def _on_lines(self, text: str, raw: Raw) -> Iterator[Heading]:
         for match in _LINE.finditer(text):
-            words = WORDS.findall(match["head"])
-            known = self._known(words)
-            if known is None and not self.unknown:
-                continue
             start, end = _stripped(match)
-            written = raw(start, end)
-            capitals = written.isupper()
-            label = self._label(words, known, match["colon"] is not None, written, capitals)
+            words = WORDS.findall(text, start, end)
+            known = self._known(words)
+            if (known is None and not self.unknown) or _is_sentence(match, words):
+                continue
+            ruler = None if match["colon"] else _RULER.match(text, match.end())
+            emphasised = ruler is not None or (match["mark"] or "").startswith(("#", "**", "__"))
+            label = self._label(words, known, match, raw(start, end), emphasised)
             if label is not None:
-                begin = match.start() + len(match[0]) - len(match[0].lstrip())
-                yield Heading(label, start, end, match.end(), begin)
+                body = match.end() if ruler is None else ruler.end()
+                yield Heading(label, start, end, body, _begin(match))
 
     def _label(
         self,
         words: list[str],
         known: tuple[str, int] | None,
-        colon: bool,
+        match: re.Match[str],
         written: str,
-        capitals: bool,
+        emphasised: bool,
     ) -> str | None:
+        capitals, colon = written.isupper(), match["colon"] is not None
         if known is not None:
             label, size = known
             further = [word for word in words[size:] if word not in self.fillers]
+            if label == _NO_HEADING:
+                return None
             if not further:
                 # A line that was wrapped goes on in lower case.
                 return label if colon or not written[0].islower() else None
             if len(further) <= MAX_FURTHER and ((colon and _is_plain(further)) or capitals):
                 return label
             return None
-        if not capitals or len(words) > MAX_CAPITALS or words[0] in self.not_headings:
+        if not (capitals or (emphasised and written[0].isupper())) or len(words) > MAX_CAPITALS:
             return None
         plain = all(word.isalpha() or word in "-/&'," for word in words)
         letters = sum(len(word) for word in words if word.isalpha())
         return OTHER if plain and letters >= MIN_LETTERS and self.unknown else None
 
-    def _inline(self, text: str, raw: Callable[[int, int], str]) -> Iterator[Heading]:
+    def _dashed(self, text: str, raw: Raw) -> Iterator[Heading]:
+        """Yield the known headings that a dash between blanks ends."""
+        for match in _DASHED.finditer(text):
+            heading = self._exactly(text, match, raw)
+            if heading is not None:
+                yield heading
+
+    def _inline(self, text: str, raw: Raw) -> Iterator[Heading]:
         """Yield the headings inside of lines: only known ones, behind a full stop."""
         for match in _INLINE.finditer(text):
-            words = WORDS.findall(match["head"])
-            known = self._known(words)
-            if known is None or any(word not in self.fillers for word in words[known[1] :]):
-                continue
-            start, end = _stripped(match)
-            if raw(start, start + 1).isupper():
-                yield Heading(known[0], start, end, match.end(), start)
+            heading = self._exactly(text, match, raw)
+            if heading is not None:
+                yield replace(heading, begin=heading.start)
+
+    def _exactly(self, text: str, match: re.Match[str], raw: Raw) -> Heading | None:
+        """Return a known heading that no further words follow and that a capital begins."""
+        start, end = _stripped(match)
+        words = WORDS.findall(text, start, end)
+        known = self._known(words)
+        if known is None or known[0] == _NO_HEADING:
+            return None
+        if any(word not in self.fillers for word in words[known[1] :]):
+            return None
+        if not raw(start, start + 1).isupper():
+            return None
+        return Heading(known[0], start, end, match.end(), _begin(match))
+
+    def _of_letters(self, text: str, raw: Raw) -> list[Heading]:
+        """Return the headings of one letter, if a note has enough of them."""
+        if not self.letters:
+            return []
+        found = []
+        for match in _SINGLE.finditer(text):
+            start, end = match.span("head")
+            label = self.letters.get(match["head"])
+            if label is not None and raw(start, end).isupper():
+                found.append(Heading(label, start, end, match.end(), _begin(match)))
+        return found if len({heading.label for heading in found}) >= MIN_SINGLE else []
 
     def _known(self, words: list[str]) -> tuple[str, int] | None:
         """Return the kind and the length of the longest term that words begin with."""
@@ -153,7 +215,17 @@ def _is_plain(words: list[str]) -> bool:
     return all(word.isalpha() for word in words)
 
 
+def _is_sentence(match: re.Match[str], words: list[str]) -> bool:
+    """Tell a sentence of one word ("Sortie.") from a heading."""
+    return len(words) == 1 and match["colon"] is None and match["head"].rstrip().endswith(".")
+
+
+def _begin(match: re.Match[str]) -> int:
+    """Return where the line of a heading begins, with its bullet and number."""
+    return match.start() + len(match[0]) - len(match[0].lstrip())
+
+
 def _stripped(match: re.Match[str]) -> tuple[int, int]:
-    head = match["head"]
+    """Return where the words of a heading stand, without the signs behind them."""
     start = match.start("head")
-    return start, start + len(head.rstrip())
+    return start, start + len(match["head"].rstrip(_BEHIND))

@@ -9,7 +9,7 @@ from typing import Any
 from spacy.tokens import Doc, Span
 
 from edspipe.config.registry import registry
-from edspipe.doc.attributes import SPAN_TABLE, span_attributes, span_key
+from edspipe.doc.attributes import span_key
 from edspipe.doc.span_access import set_spans
 from edspipe.lang.words import choose_lang, load_words
 from edspipe.matching.text_view import TextView
@@ -19,6 +19,9 @@ from edspipe.types import SpanSetter
 
 NAME = "eds.sections"
 ATTRIBUTE = "section_title"
+
+TITLE_TABLE = "edspipe.section_titles"
+"""Key of `doc.user_data`: of each section, by its key, the characters of its heading."""
 
 
 @registry.factory.register("eds.sections")
@@ -36,9 +39,12 @@ class Sections:
     ```
 
     A heading begins with a term of `sections.yml` and stands at the beginning of a line (behind a
-    bullet or a number), with a colon, alone on its line, or in capitals; or behind a full stop,
-    with a colon. A line in capitals that no term begins is a heading too, of kind `other`. Every
-    word behind a heading belongs to its section, up to the next heading.
+    bullet or a number), with a colon or a dash, alone on its line, or in capitals; or behind a full
+    stop, with a colon. A line that no term begins is a heading too, of kind `other`, if it is in
+    capitals, underlined, or emphasised (`## Course`, `**Course**`). Letters ("S:", "O:", "A:",
+    "P:") are headings where a note has three kinds of them. Every word behind a heading belongs to
+    its section, up to the next heading; a section begins and ends with a word, not with a line
+    break.
 
     Kinds: `reason`, `history`, `family_history`, `social_history`, `allergies`, `home_treatment`,
     `present_illness`, `review_of_systems`, `exam`, `vitals`, `labs`, `imaging`, `pathology`,
@@ -57,7 +63,7 @@ class Sections:
         nlp: The pipeline, whose language is taken where `lang` is None.
         name: The name of the pipe.
         lang: `"en"`, `"fr"`, `"es"`, or a folder of word files; None takes the pipeline's language.
-        unknown: Whether lines in capitals that are not in the lexicon are headings.
+        unknown: Whether lines that are not in the lexicon may be headings, of kind `other`.
         span_setter: Where sections go; groups that it names are emptied of these labels first.
         title_setter: Where their titles go.
         changes: Words to add or to take away, in the shape of `sections.yml`.
@@ -82,20 +88,22 @@ class Sections:
         self.title_setter = title_setter
         words = load_words("sections", choose_lang(lang, nlp, NAME), changes)
         self.labels = frozenset((*words.headings, OTHER))
-        self.headings = Headings(words.headings, words.fillers, words.not_headings, unknown)
+        self.headings = Headings(
+            words.headings, words.fillers, words.not_headings, unknown, words.letters
+        )
 
     def __call__(self, doc: Doc) -> Doc:
         """Find the sections of a Doc."""
         titles = self._titles(doc)
         ends = [*(begin for _, _, begin in titles[1:]), len(doc)]
         bodies = []
+        table = doc.user_data.setdefault(TITLE_TABLE, {})
         for (title, body, _), end in zip(titles, ends, strict=False):
-            if body >= end:
+            first, last = _without_breaks(doc, body, end)
+            if first >= last:
                 continue
-            section = Span(doc, body, end, label=title.label_)
-            table = doc.user_data.setdefault(SPAN_TABLE, {})
-            entry = table.setdefault(span_key(section), {})
-            entry[ATTRIBUTE] = [title.start_char, title.end_char]
+            section = Span(doc, first, last, label=title.label_)
+            table[span_key(section)] = [title.start_char, title.end_char]
             bodies.append(section)
         for setter, spans in (
             (self.span_setter, bodies),
@@ -123,17 +131,27 @@ class Sections:
         return titles
 
 
+def _without_breaks(doc: Doc, first: int, end: int) -> tuple[int, int]:
+    """Return the words of a stretch without the blanks and line breaks at its ends."""
+    while first < end and doc[first].is_space:
+        first += 1
+    while first < end and doc[end - 1].is_space:
+        end -= 1
+    return first, end
+
+
 def declare_section_title() -> None:
     """Make `span._.section_title` exist: the heading of a section, or of what stands in one."""
     if Span.has_extension(ATTRIBUTE):
         return
 
     def get(span: Span) -> Span | None:
-        stored = span_attributes(span).get(ATTRIBUTE)
-        if stored is None:
+        table = span.doc.user_data.get(TITLE_TABLE, {})
+        stored = table.get(span_key(span))
+        if stored is None and table:
             for section in span.doc.spans.get("sections", ()):
                 if section.start <= span.start < section.end:
-                    stored = span_attributes(section).get(ATTRIBUTE)
+                    stored = table.get(span_key(section))
         return None if stored is None else span.doc.char_span(*stored)
 
     Span.set_extension(ATTRIBUTE, getter=get)

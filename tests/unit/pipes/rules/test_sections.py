@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from spacy.tokens import Doc
 
 import edspipe
+from edspipe.doc.attributes import plain_attribute, span_attributes
 from edspipe.doc.markup import parse_markup
 from edspipe.errors import ConfigError
 from edspipe.pipes.rules.sections import Sections
@@ -70,6 +71,18 @@ def test_a_section_and_what_lies_in_it_know_the_title():
     assert doc.spans["sections"][0]._.section_title.text == "Antécédents"
     assert doc[len(doc) - 1 : len(doc)]._.section_title.text == "Antécédents"
     assert doc[0:1]._.section_title is None
+
+
+def test_sections_begin_and_end_with_words():
+    doc = find("Antécédents :\n\n- HTA\n\n  \nConclusion : \n \n")
+    assert [span.text for span in doc.spans["sections"]] == ["- HTA"]
+
+
+def test_titles_are_no_attributes_that_are_kept_and_written_as_text_where_they_are_asked_for():
+    doc = find("Antécédents : HTA")
+    (section,) = doc.spans["sections"]
+    assert span_attributes(section) == {}
+    assert plain_attribute(section, "section_title") == "Antécédents"
 
 
 def test_a_heading_with_nothing_behind_it_has_a_title_only():
