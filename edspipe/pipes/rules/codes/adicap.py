@@ -24,12 +24,15 @@ declare_record("adicap", AdicapCode)
 MAX_REACH = 80
 """Characters behind the word ADICAP, or behind a code, in which codes of any form count."""
 
-_CUE = re.compile(r"(?<!\w)(?:adicap)(?!\w)", re.IGNORECASE)
+_CUE = re.compile(r"(?<!\w)(?:adicap|codes?\sl[ée]sionnels?)(?!\w)", re.IGNORECASE)
 # Four letters, then a tumour's lesion: "A7A0". No word and hardly any number is written so.
 _SURE = re.compile(r"(?<![\w.])([A-Z])([A-Z])([A-Z]{2})([A-Z]\d[A-Z0-9]\d)(?!\w)")
+_GAP = r"[ \t./_-]{0,2}"
 _ANY = re.compile(
-    r"(?<![\w.])([A-Z])[ .-]?([A-Z])[ .-]?([A-Z]{2})[ .-]?([A-Z]\d[A-Z0-9]\d|\d{4})(?!\w)"
+    rf"(?<![\w.])([A-Z]){_GAP}([A-Z]){_GAP}([A-Z]{{2}}){_GAP}"
+    r"([A-Z]\d[A-Z0-9]\d|\d{4})[A-Z0-9]{0,7}(?!\w)"
 )
+_NEXT_SENTENCE = re.compile(r"[.!?]\s+[A-ZÀ-Ý][a-zà-ÿ]")
 
 
 @registry.factory.register("eds.adicap")
@@ -50,8 +53,9 @@ class Adicap:
 
     A code has eight characters: how the sample was taken (a letter), the technique (a letter), the
     organ (two letters) and the lesion (four characters). Written in one piece, the code of a
-    tumour ("BHGSA7A0") counts anywhere. Other codes, and those with blanks, points or hyphens
-    between their parts, count within 80 characters behind the word ADICAP or behind another code.
+    tumour ("BHGSA7A0") counts anywhere. Other codes, and those with blanks, points, bars or hyphens
+    between their parts, count within 80 characters behind the word ADICAP ("code lésionnel") or
+    behind another code, in the same sentence.
 
     The words of the thesaurus are not free to be passed on. Files of your own, one a part, give
     them: `tables={"organ": "organs.csv"}` fills `span._.adicap.labels["organ"]`.
@@ -61,8 +65,8 @@ class Adicap:
     | reads | the text, `doc.spans["pollution"]` |
     | writes | `doc.spans["adicap"]`, label `adicap`, the code as `kb_id_`; `span._.adicap` |
 
-    Limits: codes are in capitals; the optional characters behind the eighth are not read; that the
-    parts exist is not checked.
+    Limits: codes are in capitals; the optional characters behind the eighth belong to the span, and
+    are not read; that the parts exist is not checked.
 
     Args:
         nlp: The pipeline; not used.
@@ -132,6 +136,8 @@ def _matches(text: str) -> Iterator[re.Match[str]]:
         place = max(start, done)
         while (match := _ANY.search(text, place, place + MAX_REACH)) is not None:
             if text[match.end() : match.end() + 1].isalnum():  # where the reach ends
+                break
+            if _NEXT_SENTENCE.search(text, place, match.start()):
                 break
             found.setdefault(match.start(), match)
             place = done = match.end()

@@ -125,4 +125,4 @@ def _as_written(languages: list[str] | None, nlp: Any) -> set[str]:
             f"eds.umls: expected languages=, e.g. ['en']: the pipeline's own language is {own!r}"
         )
     chosen = [own] if languages is None else languages
-    return {LANGUAGES.get(str(one), str(one)) for one in chosen}
+    return {LANGUAGES.get(str(one).lower(), str(one).upper()) for one in chosen}

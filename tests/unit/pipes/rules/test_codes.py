@@ -56,6 +56,21 @@ def write(path, text: str) -> str:
         ("T1N0 AJCC 7th ed", {"tumour": "1", "node": "0", "version": 7}),
         ("PT3N2", {"prefix": "p", "tumour": "3", "node": "2"}),
         ("N2 M1", {"node": "2", "metastasis": "1"}),
+        ("cT3cN0cM0", {"prefix": "c", "tumour": "3", "node": "0", "metastasis": "0"}),
+        ("pT1-2N0", {"prefix": "p", "tumour": "1-2", "node": "0"}),
+        ("T2/T3 N0-1", {"tumour": "2-3", "node": "0-1"}),
+        ("T1a-b N0", {"tumour": "1a-b", "node": "0"}),
+        ("usT3", {"prefix": "u", "tumour": "3"}),
+        ("mrT3N1", {"prefix": "mr", "tumour": "3", "node": "1"}),
+        ("Tis", {"tumour": "is"}),
+        ("stade T3", {"tumour": "3"}),
+        ("pT1sm2N0", {"prefix": "p", "tumour": "1", "tumour_suffix": "sm2", "node": "0"}),
+        ("T2-cN0", {"prefix": "c", "tumour": "2", "node": "0"}),
+        (
+            "TNM 8e édition 2017 : T1N0",
+            {"tumour": "1", "node": "0", "version": 8, "version_year": 2017},
+        ),
+        ("T1N0M1a(PUL)", {"tumour": "1", "node": "0", "metastasis": "1a"}),
     ],
 )
 def test_a_stage_is_taken_apart(text, expected):
@@ -66,7 +81,8 @@ def test_a_stage_is_taken_apart(text, expected):
 
 @pytest.mark.parametrize(
     "text",
-    ["T1 (2019)", "T2", "T12", "N1", "M0", "rT3", "aN1", "pT", "T N M", "T1 (3)", "xpT2N0M0"],
+    ["T1 (2019)", "T2", "T12", "N1", "M0", "rT3", "aN1", "pT", "T N M", "T1 (3)", "xpT2N0M0"]
+    + ["séquences T1/T2", "T1-T2", "N1/15", "mRT2", "TIS"],
 )
 def test_what_is_no_stage_is_not_found(text):
     assert list(find_stages(text)) == []
@@ -218,7 +234,7 @@ def concepts(path: str, **options) -> list[str]:
     ("options", "expected"),
     [
         ({"languages": ["en"]}, ["C1", "C2"]),
-        ({"languages": ["fr"]}, ["C1"]),
+        ({"languages": ["FR"]}, ["C1"]),
         ({"languages": ["ENG", "fr"]}, ["C1", "C1", "C2"]),
         ({"languages": ["en"], "sources": ["RXNORM"]}, ["C2"]),
         ({"languages": ["en"], "semantic_types": ["T184"]}, ["C1"]),
