@@ -377,7 +377,8 @@ def _phrase(found: Found) -> DateValue | None:
     if phrase.offset is None:
         value = phrase.value or UNRESOLVED["day"]
         kind: Any = "TIME" if value.startswith("T") else "DATE"
-        return DateValue(kind, value, "hour" if kind == "TIME" else None)
+        anchor: Any = phrase.anchor if phrase.anchor == "context" else None
+        return DateValue(kind, value, "hour" if kind == "TIME" else None, anchor=anchor)
     unit = next(unit for unit, letter in LETTERS.items() if letter == phrase.offset[-1])
     value = UNRESOLVED[unit] + (f"T{phrase.part}" if phrase.part else "")
     return DateValue("DATE", value, unit, offset=phrase.offset, anchor=phrase.anchor)  # type: ignore[arg-type]

@@ -132,14 +132,18 @@ class Finder:
         """Add what stands before: "about", "since", "a man of"."""
         codes, start, value = text.codes, match.start, match.value
         grammar, before = self.grammar, max(0, match.start - LOOK_BACK)
-        modified = grammar.modifier_endings and codes[start] not in grammar.articles
-        if modified and codes.endswith(grammar.modifier_endings, before, start):
-            ending = next(e for e in grammar.modifier_endings if codes.endswith(e, before, start))
+        endings, edge = grammar.modifier_endings, start
+        if codes[start] in grammar.articles:
+            endings = grammar.edge_endings
+        elif codes[start - 1 : start] in grammar.articles:
+            endings, edge = grammar.edge_endings, start - 1
+        if endings and codes.endswith(endings, before, edge):
+            ending = next(e for e in endings if codes.endswith(e, before, edge))
             if grammar.modifiers[ending] != PLAIN:
                 value = replace(value, mod=grammar.modifiers[ending])
-            start -= len(ending)
-        for mode, endings in grammar.modes.items():
-            if endings and codes.endswith(endings, max(0, start - LOOK_BACK), start):
+            start = edge - len(ending)
+        for mode, words in grammar.modes.items():
+            if words and codes.endswith(words, max(0, start - LOOK_BACK), start):
                 value = replace(value, mode=mode)
         if self._is_age(codes, match.start, value):
             value = replace(value, age=True)

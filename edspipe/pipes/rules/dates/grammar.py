@@ -75,6 +75,9 @@ OPTIONAL_PARTS = (
 SEPARATORS = ("/", "-", ".")
 SIGNS = (*SEPARATORS, ",")
 """Signs of the forms that all languages share."""
+EDGES = frozenset(("START", "MID", "END"))
+"""Modifiers that say which part: "the end of the second week"."""
+
 MAX_PERSON_GAP = 3
 _WORD = re.compile(r"\{\w+\}|[()|?\[\]!]|([^\s(){}|?\[\]!]+)")
 
@@ -108,7 +111,7 @@ class Grammar:
         self.forms = FormsByStart(self._forms(words))
         encode = self.lexicon.encode_term
         articles = words.parts.get("article", [])
-        # No modifier stands before a definite article: "over the past 3 days".
+        # Before a definite article, only edges are modifiers: "over the past 3 days" is none.
         self.articles = frozenset(map(encode, words.parts.get("definite", [])))
         self.modes = {
             mode: tuple(encode(term) for base in bases for term in _with_articles(base, articles))
@@ -118,6 +121,9 @@ class Grammar:
             encode(term): modifier for modifier, ts in words.modifiers.items() for term in ts
         }
         self.modifier_endings = tuple(sorted(self.modifiers, key=len, reverse=True))
+        self.edge_endings = tuple(
+            term for term in self.modifier_endings if self.modifiers[term] in EDGES
+        )
         self.joins = frozenset(map(encode, words.joins))
         self.period_starts = tuple(map(encode, words.parts.get("period_start", [])))
         self.hyphen = encode("-")

@@ -27,6 +27,7 @@ MAX_PARTS = 3
 MIN_UNIT_WORD = 2
 """Letters of a unit behind a number in words: "six g" is no mass."""
 
+LEAST_HEIGHT_M, LARGEST_HEIGHT_M = 0.3, 2.5
 MAX_FEET, MAX_POUNDS = 8, 30
 """Heights of people, weights of the newborn."""
 
@@ -90,6 +91,14 @@ class Chain:
     def end(self) -> int:
         """The character behind the last."""
         return self.atoms[-1].end
+
+    @property
+    def may_be_height(self) -> bool:
+        """Whether people may have this height; what "measures 4 cm" is something else."""
+        if self.kind in ("product", "slash"):
+            return False
+        size = self.atoms[0].value * (self.unit.factor if self.unit is not None else 1.0)
+        return self.unit is None or LEAST_HEIGHT_M <= size <= LARGEST_HEIGHT_M
 
 
 class Chainer:

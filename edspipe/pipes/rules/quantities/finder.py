@@ -23,13 +23,17 @@ FIRST_YEAR, LAST_YEAR = 1900, 2100
 MANY_CELLS = 500
 """From so many on, "9100 leukocytes" are a count of cells in blood."""
 
+HEIGHT, SIZE = "height", "size"
 COUNTS = (("length", -3),)
 RATIO = (("ratio", 1),)
 TEMPERATURE = (("temperature", 1),)
+DOSE_DIMS = frozenset(((("mass", 1),), (("activity", 1),), (("length", 3),)))
 RIGHT_DIMS = frozenset((RATIO, LENGTH, (("mass", 1),)))
 """What is measured may stand behind: "90% of lymphocytes", "40 kg weight"."""
 
 _STOP = re.compile(r"[.!?;](?=\s)|\n[ \t]*\n")
+_TIMES = re.compile(r"[ ]?[x×*][ ]?(?=\d)")
+_PART = re.compile(r"-[^\W\d_]{2}")
 _S100 = re.compile(r"\b[^\W\d_]-\Z")
 _CLAUSE_END = re.compile(r"[ ]?(?:[,;.)\n]|\Z)")
 SIGNS = {"<": "<", ">": ">", "≤": "<=", "≥": ">=", "~": "~", "≈": "~", "±": "~"}
@@ -320,24 +324,36 @@ class Finder:
         return None
 
     def _is_none(self, text: str, chain: Chain, words: list[str]) -> bool:
-        """Tell the number of a room or a page, the first of some, a part of a name ("CA 19-9")."""
+        """Tell the number of a room, the first of some, a part of a name ("CA 19-9", "8-OHdG")."""
         lexicon = self.lexicon
         if words and words[-1] in lexicon.not_before:
             return True
         behind = WORDS.findall(text[chain.end : chain.end + 6])
         if behind and behind[0] in lexicon.ordinals:
             return True
-        if _S100.search(text, max(0, chain.start - 3), chain.start):
+        if _S100.search(text, max(0, chain.start - 3), chain.start) or self._times(text, chain):
+            return True
+        if chain.atoms[-1].value.is_integer() and _PART.match(text, chain.end):
             return True
         named = [*words[-6:], *WORDS.findall(text[chain.start : chain.atoms[0].end])]
         found = lexicon.names.ending_at(named, len(named))
         return found is not None and found[0] > 1
+
+    def _times(self, text: str, chain: Chain) -> bool:
+        """Tell the 1 of "1 x 10 mg": how often, and no value of what stands before."""
+        times = _TIMES.match(text, chain.end)
+        number = self.lexicon.number.match(text, times.end()) if times else None
+        match = self.lexicon.unit.match(text, number.end()) if number else None
+        unit = self.lexicon.units.parse(match[0]) if match else None
+        return unit is not None and unit.dims in DOSE_DIMS
 
     def _value(
         self, chain: Chain, measure: Measure | None, comparator: Any, sign: float
     ) -> Quantity | None:
         values = tuple(atom.value for atom in chain.atoms)
         values = (values[0] * sign, *values[1:])
+        if measure is not None and measure.name == HEIGHT and not chain.may_be_height:
+            measure = self.lexicon.measures.get(SIZE, measure)
         unit, kind, value = chain.unit, chain.kind, values[0]
         if unit is None and measure is not None and kind != "slash":
             if len(values) > 1 and kind == "product":
