@@ -2,21 +2,42 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 os.environ["TOKENIZERS_PARALLELISM"] = "false"  # before anything imports tokenizers
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 from loguru import logger
 from support import tiny_encoder, tiny_pipeline
 
 import edspipe
 from edspipe.training.loggers.mlflow_store import open_client, quiet
+from edspipe.viz import style
+
+gc.disable()  # until the tests are collected: what is imported stays
+
+settings.register_profile("suite", max_examples=40, deadline=None)  # the machine may be busy
+settings.register_profile("nightly", max_examples=200, deadline=None)
+settings.load_profile("suite")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Leave what collecting made out of every later search for garbage, which it makes slow."""
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -24,14 +45,48 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
+PICTURES = {"png": b"\x89PNG\r\n\x1a\n", "svg": b"<svg/>", "pdf": b"%PDF-1.4\n"}
+"""What is written for a picture that is not drawn."""
+DRAW = style._render
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _pictures_are_not_drawn() -> Iterator[None]:
+    """Leave matplotlib's own work out: a second a picture, which few tests look at."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(style, "_render", lambda figure, kind: PICTURES[kind])
+        yield
+
+
+@pytest.fixture(scope="session")
+def drawing() -> Callable[[], AbstractContextManager[None]]:
+    """Inside `drawing()` pictures are drawn."""
+
+    @contextmanager
+    def draw() -> Iterator[None]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(style, "_render", DRAW)
+            yield
+
+    return draw
+
+
+@pytest.fixture
+def drawn(drawing: Callable[[], AbstractContextManager[None]]) -> Iterator[None]:
+    """In the test pictures are drawn."""
+    with drawing():
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _same_environment() -> Iterator[None]:
     """Put the environment back as it was before the test."""
     before = dict(os.environ)
     yield
-    for name in set(os.environ) - set(before):
-        del os.environ[name]
-    os.environ.update(before)
+    if dict(os.environ) != before:
+        for name in set(os.environ) - set(before):
+            del os.environ[name]
+        os.environ.update(before)
 
 
 @pytest.fixture

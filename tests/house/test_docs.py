@@ -6,11 +6,14 @@ import inspect
 import re
 import shutil
 import subprocess
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from docs_runner import Block, commands, isolated, prepare, read_blocks, run_page
+from short_runs import not_forced_to_disk
 
 import edspipe
 from edspipe.cli.main import COMMANDS, parser
@@ -21,6 +24,8 @@ DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 WITH_CODE = [page for page in PAGES if any(b.language == "python" for b in read_blocks(page))]
 SHELL = [(page, block) for page in PAGES for block in read_blocks(page) if block.language == "bash"]
+WITH_PICTURES = ("reading-a-report.md",)
+"""Pages whose pictures are drawn, which takes a second a picture."""
 LANGUAGES = {"python", "bash", "yaml", "ini", "text"}
 IDENTIFIER = re.compile(r"^::: ([\w.]+)$", re.MULTILINE)
 
@@ -56,8 +61,9 @@ def page_of(folder: Path, text: str) -> Path:
 
 
 @pytest.mark.parametrize("page", WITH_CODE, ids=name_of)
-def test_the_code_of_a_page_runs(page: Path, folder: Path) -> None:
-    with isolated(folder):
+def test_the_code_of_a_page_runs(page: Path, folder: Path, drawing: Any) -> None:
+    pictures = drawing() if page.name in WITH_PICTURES else nullcontext()
+    with isolated(folder), not_forced_to_disk(), pictures:
         assert run_page(page, folder) > 0
 
 

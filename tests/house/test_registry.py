@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import inspect
 import tomllib
@@ -26,6 +27,7 @@ def entry_points() -> dict[str, dict[str, str]]:
     return project["entry-points"]
 
 
+@functools.cache
 def decorated() -> dict[str, dict[str, str]]:
     """What the code registers: group -> name -> `module:object`, read without importing."""
     found: dict[str, dict[str, str]] = {}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -41,15 +43,18 @@ def make_notes(count: int) -> list:
 
 
 @pytest.fixture(scope="module")
-def sources(tmp_path_factory) -> dict[int, Path]:
-    """Return folders that hold the same notes in all formats, by their number."""
-    folders = {}
-    for count in (FEW, MANY):
-        folders[count] = folder = tmp_path_factory.mktemp(f"notes-{count}")
+def sources(tmp_path_factory) -> Callable[[int], Path]:
+    """Return a function: the folder that holds so many notes in all formats."""
+
+    @functools.cache
+    def folder_of(count: int) -> Path:
+        folder = tmp_path_factory.mktemp(f"notes-{count}")
         notes = edspipe.data.from_iterable(make_notes(count))
         for format, name in NAMES.items():
             write_docs(notes, folder / name, format=format, receipt=False)
-    return folders
+        return folder
+
+    return folder_of
 
 
 def digest(path: Path) -> str:
@@ -84,14 +89,14 @@ def check(sources: Path, tmp_path: Path, reader: str, writer: str, executors: li
 
 @pytest.mark.parametrize("reader", NAMES)
 def test_every_reader_gives_each_document_once(reader, sources, tmp_path):
-    check(sources[FEW], tmp_path, reader, "json", ["simple", "2 workers"])
+    check(sources(FEW), tmp_path, reader, "json", ["simple", "2 workers"])
     ids = [doc._.note_id for doc in read_docs(tmp_path / "simple" / NAMES["json"])]
     assert len(ids) == len(set(ids)) == FEW
 
 
 @pytest.mark.parametrize("writer", NAMES)
 def test_every_writer_writes_each_document_once(writer, sources, tmp_path):
-    check(sources[FEW], tmp_path, "json", writer, ["simple", "2 workers"])
+    check(sources(FEW), tmp_path, "json", writer, ["simple", "2 workers"])
     again = read_docs(tmp_path / "simple" / NAMES[writer], format=writer)
     assert sum(1 for _ in again) == FEW
 
@@ -100,4 +105,4 @@ def test_every_writer_writes_each_document_once(writer, sources, tmp_path):
 @pytest.mark.parametrize("writer", NAMES)
 @pytest.mark.parametrize("reader", NAMES)
 def test_every_reader_with_every_writer_and_executor(reader, writer, sources, tmp_path):
-    check(sources[MANY], tmp_path, reader, writer, list(EXECUTORS))
+    check(sources(MANY), tmp_path, reader, writer, list(EXECUTORS))

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 CANARY = "ZZCANARY"
 SCRIPT = """
-import os, signal, sys, time
+import json, os, signal, sys, tempfile, time
+sys.modules["torch"] = None  # it takes seconds, and nothing here needs it
 import edspipe
-from edspipe.stream.stream import Stream
-
-fault, policy, workers, folder = sys.argv[1:]
+import edspipe.data
 
 class Notes:
     def __call__(self):
@@ -38,14 +39,29 @@ def fail(doc):
             sys.exit(doc.text)
     return {"note_id": doc._.note_id, "length": len(doc)}
 
-if __name__ == "__main__":
+def run():
+    on_error = policy
     if policy == "quarantine":
-        policy = f"quarantine:{folder}/declared/quarantine.jsonl"
+        on_error = f"quarantine:{folder}/declared/quarantine.jsonl"
     docs = edspipe.data.from_iterable(Notes(), converter="omop").map(fail)
     docs = docs.set_processing(
-        num_cpu_workers=int(workers), process_start_method="fork", on_error=policy, timeout_s=1,
+        num_cpu_workers=workers, process_start_method="fork", on_error=on_error, timeout_s=1,
     )
     docs.write_json(f"{folder}/out.jsonl")
+
+if __name__ == "__main__":
+    list(edspipe.data.from_iterable([{"note_id": "a", "note_text": "b"}], converter="omop"))
+    statuses = []
+    for fault, workers, policy, folder in json.load(sys.stdin):
+        if os.fork() == 0:  # what the script is without the imports, which take seconds
+            os.environ["TMPDIR"] = f"{folder}/tmp"
+            tempfile.tempdir = None
+            for number in (1, 2):
+                os.dup2(os.open(f"{folder}.{number}", os.O_CREAT | os.O_WRONLY), number)
+            run()
+            sys.exit()
+        statuses.append(os.waitstatus_to_exitcode(os.wait()[1]))
+    print(json.dumps(statuses))
 """
 IN_WORKERS = ("kill", "exit", "stuck")
 HERE = ("value", "two arguments", "system")
@@ -59,26 +75,42 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("fault", "workers", "policy"), CASES)
-def test_no_note_shows_in_messages_logs_ledgers_or_temporary_files(
-    fault, workers, policy, tmp_path
-):
-    script = tmp_path / "script.py"
-    script.write_text(SCRIPT)
-    folder = tmp_path / "run"
-    (folder / "tmp").mkdir(parents=True)
-    (folder / "declared").mkdir()
-    root = str(Path(__file__).parents[2])
+@pytest.fixture(scope="module")
+def runs(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> dict[tuple[Any, ...], tuple[int, Path]]:
+    """The status and the folder of each case that is asked for; messages lie beside the folder."""
+    base = tmp_path_factory.mktemp("leaks")
+    asked = {
+        tuple(item.callspec.params[name] for name in ("fault", "workers", "policy"))
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and item.module is request.module
+    }
+    folders = {case: base / "-".join(map(str, case)).replace(" ", "-") for case in sorted(asked)}
+    for folder in folders.values():
+        (folder / "tmp").mkdir(parents=True)
+        (folder / "declared").mkdir()
+    (base / "script.py").write_text(SCRIPT)
     done = subprocess.run(
-        [sys.executable, str(script), fault, policy, str(workers), str(folder)],
+        [sys.executable, str(base / "script.py")],
+        input=json.dumps([(*case, str(folder)) for case, folder in folders.items()]),
         capture_output=True,
         text=True,
-        timeout=60,
-        env={**os.environ, "PYTHONPATH": root, "TMPDIR": str(folder / "tmp")},
+        timeout=60 + 10 * len(folders),
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
     )
-    assert (done.returncode == 0) == (policy != "raise"), done.stderr
-    assert "n30" in done.stderr
-    assert CANARY not in done.stdout + done.stderr
+    assert done.returncode == 0, done.stderr
+    statuses = json.loads(done.stdout)
+    return {case: (status, folders[case]) for case, status in zip(folders, statuses, strict=True)}
+
+
+@pytest.mark.parametrize(("fault", "workers", "policy"), CASES)
+def test_no_note_shows_in_messages_logs_ledgers_or_temporary_files(runs, fault, workers, policy):
+    status, folder = runs[fault, workers, policy]
+    stdout, stderr = (Path(f"{folder}.{number}").read_text() for number in (1, 2))
+    assert (status == 0) == (policy != "raise"), stderr
+    assert "n30" in stderr
+    assert CANARY not in stdout + stderr
     for path in folder.rglob("*"):
         if path.is_file() and path.parent.name != "declared":
             assert CANARY.encode() not in path.read_bytes(), path

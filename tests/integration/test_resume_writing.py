@@ -132,6 +132,7 @@ def test_what_a_killed_run_leaves_is_hidden(tmp_path, monkeypatch):
 
 MEMORY = """
 import json, sys
+sys.modules["torch"] = None  # it takes seconds, and nothing here needs it
 import psutil
 import edspipe.data
 from edspipe.stream.stream import Stream

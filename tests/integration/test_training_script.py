@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -23,11 +26,9 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def start(
-    corpus: Path, encoder: Path, out: Path, *more: str, hash_seed: str = "0"
-) -> subprocess.Popen[str]:
-    command = [
-        sys.executable,
+def words(corpus: Path, encoder: Path, out: Path, *more: str) -> list[str]:
+    """Return the script and its arguments."""
+    return [
         str(ROOT / "train.py"),
         f"--config={ROOT / 'configs' / 'demo.yml'}",
         f"--nlp.components.ner.embedding.embedding.model={encoder}",
@@ -39,10 +40,25 @@ def start(
         "--batch_size=256",
         *more,
     ]
-    environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+
+
+def run_there(arguments: list[str]) -> tuple[int, str, str]:
+    """Run the script in a process of its own; return its status and what it said."""
+    environment = {**os.environ, "PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, *arguments], env=environment, text=True, capture_output=True, timeout=110
     )
+    return done.returncode, done.stdout, done.stderr
+
+
+def run_here(arguments: list[str]) -> str:
+    """Run the script in this process, which has another hash seed; return what it said."""
+    said = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", arguments)
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            runpy.run_path(arguments[0], run_name="__main__")
+    return said.getvalue()
 
 
 def fingerprint(model: Path) -> dict[str, str]:
@@ -56,26 +72,19 @@ def fingerprint(model: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def runs(corpus, encoder_dir, tmp_path_factory):
-    """Three runs: one seed alone and with a worker and another hash seed, and another seed."""
+    """Three runs: one seed here and in a process with a worker, and another seed."""
     out = tmp_path_factory.mktemp("runs")
-    variants = {
-        "first": (["--seed", "43"], "0"),
-        "worker": (["--seed", "43", "--num_preprocessing_workers=1"], "random"),
-        "other": (["--seed", "44", "--nlp.components.ner.embedding.embedding.window=64"], "0"),
-    }
-    outputs = {}
-    names = list(variants)
-    for pair in (names[:2], names[2:]):  # two at a time
-        processes = {
-            name: start(
-                corpus, encoder_dir, out / name, *variants[name][0], hash_seed=variants[name][1]
-            )
-            for name in pair
-        }
-        for name, process in processes.items():
-            stdout, stderr = process.communicate(timeout=110)
-            assert process.returncode == 0, stderr
-            outputs[name] = stdout + stderr
+
+    def script(name: str, *more: str) -> list[str]:
+        return words(corpus, encoder_dir, out / name, *more)
+
+    outputs = {"first": run_here(script("first", "--seed", "43"))}
+    worker = script("worker", "--seed", "43", "--num_preprocessing_workers=1")
+    status, stdout, stderr = run_there(worker)
+    assert status == 0, stderr
+    outputs["worker"] = stdout + stderr
+    window = "--nlp.components.ner.embedding.embedding.window=64"
+    outputs["other"] = run_here(script("other", "--seed", "44", window))
     return out, outputs
 
 
@@ -85,13 +94,14 @@ def test_one_seed_gives_one_model_whatever_the_hash_seed_and_the_workers(runs):
     assert fingerprint(out / "first") != fingerprint(out / "other")
 
 
-def test_loss_and_scores_are_printed_as_it_goes(runs):
+@pytest.mark.parametrize("name", ["first", "worker"])
+def test_loss_and_scores_are_printed_as_it_goes(runs, name):
     _, outputs = runs
-    lines = [line for line in outputs["first"].splitlines() if line.startswith("step ")]
+    lines = [line for line in outputs[name].splitlines() if line.startswith("step ")]
     assert [line.split()[1] for line in lines] == ["2", "3"]
     assert all("loss" in line and "F1" in line for line in lines)
-    assert "micro" in outputs["first"]
-    assert "training: 100%" in outputs["first"]
+    assert "micro" in outputs[name]
+    assert "training: 100%" in outputs[name]
 
 
 def test_overrides_reach_the_saved_config(runs):
@@ -102,8 +112,9 @@ def test_overrides_reach_the_saved_config(runs):
 
 @pytest.mark.slow
 def test_an_unknown_override_names_the_nearest(corpus, encoder_dir, tmp_path):
-    process = start(corpus, encoder_dir, tmp_path, "--nlp.components.ner.windw=3")
-    _, stderr = process.communicate(timeout=60)
-    assert process.returncode == 1
+    status, _, stderr = run_there(
+        words(corpus, encoder_dir, tmp_path, "--nlp.components.ner.windw=3")
+    )
+    assert status == 1
     assert "Did you mean 'window'?" in stderr
     assert "Traceback" not in stderr

@@ -39,6 +39,7 @@ def corpus(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.usefixtures("drawn")
 def test_what_was_written_is_printed(run_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plot", str(run_dir)]) == 0
     written = [run_dir / name for name in ("training.png", "labels.png", "report.html")]

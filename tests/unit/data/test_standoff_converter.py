@@ -435,7 +435,6 @@ def assert_conserved(text: str, annotations: str) -> None:
     assert back == record
 
 
-@settings(max_examples=150, deadline=None)
 @given(documents())
 def test_record_to_doc_to_record_is_the_identity(document):
     assert_conserved(*document)
@@ -448,7 +447,6 @@ def test_record_to_doc_to_record_is_the_identity_at_length(document):
     assert_conserved(*document)
 
 
-@settings(max_examples=150, deadline=None)
 @given(documents())
 def test_a_doc_in_ents_alone_gives_every_line_back(document):
     doc = to_doc(read(*document), "ents")

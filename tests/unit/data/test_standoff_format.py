@@ -143,7 +143,6 @@ def assert_conserved(text: str, annotations: str) -> None:
         assert f"\t{mention_of(text, spans)}" in annotations
 
 
-@settings(max_examples=200)
 @given(documents())
 def test_reading_and_writing_gives_the_same_bytes(document):
     assert_conserved(*document)
@@ -156,7 +155,6 @@ def test_reading_and_writing_gives_the_same_bytes_at_length(document):
     assert_conserved(*document)
 
 
-@settings(max_examples=200)
 @given(documents())
 def test_a_record_without_its_source_reads_back_equal(document):
     record = read(*document)
@@ -182,7 +180,6 @@ def self_contained(record: dict) -> dict:
             return record
 
 
-@settings(max_examples=200)
 @given(st.binary(max_size=60) | st.text(max_size=60).map(lambda text: text.encode("utf-8")))
 def test_any_bytes_end_in_data_errors_alone(data):
     problems = []
@@ -192,7 +189,6 @@ def test_any_bytes_end_in_data_errors_alone(data):
         assert problem.line >= 1
 
 
-@settings(max_examples=200)
 @given(
     st.lists(
         st.sampled_from(

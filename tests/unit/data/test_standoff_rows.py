@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from standoff_support import documents
 
@@ -55,7 +55,6 @@ def test_a_good_file_reads_alike_both_ways(document: tuple[str, str]) -> None:
     assert_same_both_ways(text, annotations.encode())
 
 
-@settings(max_examples=300)
 @given(FILES, FILES, ENDS)
 def test_bad_lines_are_bad_both_ways(first: str, second: str, end: str) -> None:
     assert_same_both_ways(TEXT, (first + end).encode(), (second + end).encode())
@@ -67,7 +66,6 @@ def test_lines_that_are_no_text_are_left_out_both_ways(annotations: str, place: 
     assert_same_both_ways(TEXT, data[:place] + b"\xff" + data[place:])
 
 
-@settings(max_examples=300)
 @given(FILES | st.text(st.sampled_from("T1\t 0\n\rX"), max_size=40), ENDS)
 def test_rows_are_the_lines_of_a_file(annotations: str, end: str) -> None:
     rows = split_rows(annotations + end)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import (
     accuracy_score,
@@ -165,7 +165,6 @@ ITEMS = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=150)
 @given(ITEMS)
 def test_areas_under_weights_with_ties_are_those_of_repeated_items(items: Any) -> None:
     scores, gold, weights = (np.array(column) for column in zip(*items, strict=True))

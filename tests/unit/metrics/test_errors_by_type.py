@@ -27,7 +27,7 @@ from edspipe.metrics.errors_by_type import (
     share_out,
 )
 
-PATIENT = settings(deadline=None, max_examples=200)  # the machine may be busy
+PATIENT = settings(deadline=None)  # the machine may be busy
 
 
 @st.composite

@@ -9,7 +9,7 @@ import pytest
 import torch
 import torchcrf
 from spacy.tokens import Span
-from support import found_spans, gold_docs
+from support import found_spans, gold_docs, tiny_pipeline
 
 from edspipe.pipes.trainable.layers.tagging import NUM_TAGS, spans_to_tags
 
@@ -26,6 +26,16 @@ def train(nlp, docs, num_steps=60, lr=1e-2):
         optimizer.zero_grad()
         nlp.pipes.ner(batch["ner"])["loss"].backward()
         optimizer.step()
+
+
+@pytest.fixture(scope="module")
+def learned(encoder_dir):
+    """The weights of a pipe that knows `gold_docs` by heart, and the tags that it learned from."""
+    torch.manual_seed(0)
+    nlp = tiny_pipeline(encoder_dir)
+    docs = gold_docs(nlp)
+    train(nlp, docs)
+    return deepcopy(nlp.pipes.ner.state_dict()), batch_of(nlp, docs)["ner"]["tags"]
 
 
 @pytest.mark.parametrize("mode", ["joint", "marginal", "independent"])
@@ -122,11 +132,10 @@ def test_a_label_that_stands_twice_is_refused(tiny_nlp):
         tiny_nlp.pipes.ner.update_labels(["A", "A"])
 
 
-def test_predictions_replace_own_labels_and_leave_other_spans(tiny_nlp):
-    torch.manual_seed(0)
+def test_predictions_replace_own_labels_and_leave_other_spans(tiny_nlp, learned):
     docs = gold_docs(tiny_nlp)
     gold = found_spans(docs)
-    train(tiny_nlp, docs)
+    tiny_nlp.pipes.ner.load_state_dict(learned[0])
     doc = tiny_nlp.make_doc(docs[0].text)
     other = Span(doc, 0, 4, label="other")
     doc.spans["gold-ner"] = [other, Span(doc, 5, 7, label="A")]
@@ -147,14 +156,15 @@ def test_predictions_replace_own_labels_and_leave_other_spans(tiny_nlp):
         (lambda doc: list(doc.spans.get("gold-ner", [])), None, "ents"),
     ],
 )
-def test_predictions_go_where_they_should(make_nlp, getter, setter, group):
-    torch.manual_seed(0)
+def test_predictions_go_where_they_should(make_nlp, learned, getter, setter, group):
+    weights, tags = learned
     nlp = make_nlp(target_span_getter=getter, span_setter=setter)
     docs = gold_docs(nlp)
     for doc in docs:
         doc.ents = list(doc.spans["gold-ner"])
     gold = found_spans(docs)
-    train(nlp, docs)
+    assert torch.equal(batch_of(nlp, docs)["ner"]["tags"], tags)
+    nlp.pipes.ner.load_state_dict(weights)
     found = nlp(docs[0].text)
     spans = found.ents if group == "ents" else found.spans[group]
     expected = [span for span in gold[0] if group != "pred" or span[2] == "A"]
@@ -168,11 +178,10 @@ def test_a_setter_that_is_a_function_gets_the_spans(make_nlp):
     assert len(seen) == 1
 
 
-def test_confidence_is_a_probability_on_every_entity(make_nlp):
-    torch.manual_seed(0)
+def test_confidence_is_a_probability_on_every_entity(make_nlp, learned):
     nlp = make_nlp(confidence=True)
     docs = gold_docs(nlp)
-    train(nlp, docs)
+    nlp.pipes.ner.load_state_dict(learned[0])
     spans = [s for doc in nlp.pipe([d.text for d in docs]) for s in doc.spans["gold-ner"]]
     assert len(spans) == 6
     assert all(0.5 < span._.ner_confidence_score <= 1 for span in spans)

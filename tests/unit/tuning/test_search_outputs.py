@@ -19,6 +19,7 @@ def search(folder: Path, n_trials: int) -> Tuned:
     return tune(lambda parameters, *_: -(parameters["x"] ** 2), space, n_trials, **settings)
 
 
+@pytest.mark.usefixtures("drawn")
 def test_the_folder_has_pictures_and_importances(tmp_path: Path) -> None:
     search(tmp_path, 4)
     for name in ("history.png", "importances.png"):
@@ -52,6 +53,7 @@ ROWS = [
 ]
 
 
+@pytest.mark.usefixtures("drawn")
 @pytest.mark.parametrize(
     ("rows", "mode"), [(ROWS, "min"), (ROWS, "max"), (ROWS[1:2], "max"), ([], "max")]
 )
@@ -60,6 +62,7 @@ def test_any_history_can_be_drawn(tmp_path: Path, rows: list[TrialRow], mode: An
     assert path.read_text().startswith("<?xml")
 
 
+@pytest.mark.usefixtures("drawn")
 @pytest.mark.parametrize("number", [0, 1, MAX_BARS + 5])
 def test_any_importances_can_be_drawn(tmp_path: Path, number: int) -> None:
     shares = {f"parameter_{i}": 1 / number for i in range(number)}

@@ -23,6 +23,7 @@ from edspipe.viz.labels import draw_labels
 from edspipe.viz.precision_recall import curve_of, draw_precision_recall
 from edspipe.viz.reliability import draw_reliability
 
+pytestmark = pytest.mark.usefixtures("drawn")
 PLOTS = [plot_labels, plot_confusion, plot_precision_recall, plot_reliability]
 HOSTILE = ("<script>alert(1)</script>", "$\\frac{", "_hidden", "a" * 300, "疾病", "x\ny\x00\ud800")
 

@@ -17,6 +17,7 @@ from edspipe.viz import (
 )
 from edspipe.viz.learning_rate import draw_learning_rate
 
+pytestmark = pytest.mark.usefixtures("drawn")
 HEADER = "step\tlr\tloss\tsmoothed_loss\n"
 
 

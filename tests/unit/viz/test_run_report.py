@@ -65,12 +65,13 @@ def write(folder: Path, name: str, data: Any) -> None:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+def whole(drawing: Any, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """What `plot_run` wrote of a run with all files; only to be read."""
     folder = write_run(tmp_path_factory.mktemp("runs") / "first", ("disorder", "drug", "dose"))
     table = "step\tlr\tloss\tsmoothed_loss\n0\t1e-5\t2\t2\n1\t1e-4\t1\t1\n2\t1e-3\t3\t3\n"
     (folder / "learning_rate.tsv").write_text(table)
-    return plot_run(folder)
+    with drawing():
+        return plot_run(folder)
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +129,7 @@ def test_the_report_says(page: Page, said: str) -> None:
 # Little data
 
 
+@pytest.mark.usefixtures("drawn")
 def test_a_run_without_validation_reads_well(tmp_path: Path) -> None:
     rows = [row for row in metrics_rows(40) if row["split"] == "train"]
     page = page_of(write_rows(tmp_path / "run", rows))
@@ -237,6 +239,7 @@ def test_a_long_text_is_cut_around_the_error(tmp_path: Path) -> None:
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>&amp;\x00\ud800"
 
 
+@pytest.mark.usefixtures("drawn")
 def test_hostile_names_are_only_text(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "run <b>&", (EVIL, "drug"))
     info = run_info() | {"status": EVIL, "device": EVIL, "seed": EVIL, "versions": {EVIL: EVIL}}
@@ -288,6 +291,7 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
 # One file
 
 
+@pytest.mark.usefixtures("drawn")
 def test_metrics_alone_give_pictures_beside_them(tmp_path: Path) -> None:
     file = write_rows(tmp_path, metrics_rows(10)) / "metrics.jsonl"
     assert plot_file(file) == [tmp_path / "training.png", tmp_path / "weights.png"]
@@ -316,6 +320,7 @@ def test_an_unknown_name_is_told_the_nearest() -> None:
 # Evaluations of edspipe
 
 
+@pytest.mark.usefixtures("drawn")
 def test_an_evaluation_of_edspipe_is_drawn(tmp_path: Path) -> None:
     blank = edspipe.blank("eds")
 

@@ -16,6 +16,8 @@ from edspipe.viz import Best, Metrics, plot_training, plot_weights, read_metrics
 from edspipe.viz.training import MAX_POINTS, draw_training
 from edspipe.viz.weights import MAX_PANELS, draw_weights
 
+pytestmark = pytest.mark.usefixtures("drawn")
+
 
 @pytest.fixture(scope="module")
 def metrics(tmp_path_factory: pytest.TempPathFactory) -> Metrics:

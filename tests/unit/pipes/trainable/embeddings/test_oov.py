@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import zlib
@@ -25,8 +26,8 @@ print(random_vectors(np.array([word_key("fièvre")], np.uint64), 6).tobytes().he
 """
 
 
-@pytest.mark.parametrize("hash_seed", ["0", "1"])
-def test_a_drawn_vector_is_the_same_in_every_process(hash_seed):
+def test_a_drawn_vector_is_the_same_in_every_process():
+    hash_seed = "1" if os.environ.get("PYTHONHASHSEED") == "0" else "0"  # another than ours
     done = subprocess.run(
         [sys.executable, "-c", PRINT],
         capture_output=True,
