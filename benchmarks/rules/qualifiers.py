@@ -22,16 +22,15 @@ from typing import Any
 from spacy.tokens import Doc, Span
 
 import edspipe
+from edspipe.lang.words import load_words
 from edspipe.metrics.bootstrap import Bootstrap, CountTable, make_report
 
 LANGS = ("en", "fr", "es")
 HYPOTHETICAL = ("HEDGED", "HYPOTHETICAL-OTHER", "HYPOTHETICAL-IF")
 GROUP = "gold"
 NUM_ROUNDS = 3
-NO_RESULTS: dict[str, Any] = {
-    "groups": {"after": {"terms": {"replace": []}}, "answer": {"terms": {"replace": []}}}
-}
-"""Changes after which a negative result negates nothing, which is E3C's convention."""
+RESULTS = ("neg", "nég")
+"""What the cues of negative results hold; in E3C these negate nothing."""
 
 
 @dataclass
@@ -121,6 +120,16 @@ def build(lang: str, *qualifiers: str, **options: Any) -> edspipe.Pipeline:
     return nlp
 
 
+def without_results(lang: str) -> dict[str, Any]:
+    """Return changes of negation after which a negative result negates nothing."""
+    groups = {}
+    for name, group in load_words("negation", lang).groups.items():
+        if group.direction in ("after", "both"):
+            terms = [term for term in group.terms if any(part in term for part in RESULTS)]
+            groups[name] = {"terms": {"remove": terms}}
+    return {"groups": groups}
+
+
 def predict(
     lang: str, qualifier: str, examples: list[Example], **options: Any
 ) -> Iterator[tuple[Example, Span, bool, bool]]:
@@ -187,7 +196,8 @@ def main(data: Path) -> None:
         for lang, examples in e3c.items():
             show(f"e3c_{lang}", qualifier, add_counts(CountTable(), lang, qualifier, examples))
             if qualifier == "negation":
-                plain = add_counts(CountTable(), lang, qualifier, examples, changes=NO_RESULTS)
+                changes = without_results(lang)
+                plain = add_counts(CountTable(), lang, qualifier, examples, changes=changes)
                 show("- results", qualifier, plain)
             if qualifier == "hypothesis":
                 add_counts(pooled, lang, qualifier, examples)

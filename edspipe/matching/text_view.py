@@ -152,6 +152,15 @@ class TextView:
         behind = int(np.searchsorted(self._sources, end, side="left"))
         return first, max(first, behind)
 
+    @cached_property
+    def token_chars(self) -> tuple[list[int], list[int]]:
+        """The characters of the view where each token begins, and where it ends."""
+        starts, ends = self.offsets.starts, self.offsets.ends
+        if self._counts is not None:
+            starts = np.searchsorted(self._source_ends, starts, side="right")
+            ends = np.maximum(starts, np.searchsorted(self._sources, ends, side="left"))
+        return starts.tolist(), ends.tolist()
+
     def tokens(self, start: int, end: int) -> tuple[int, int] | None:
         """Return the first token and the one behind the last that characters of the view touch."""
         snapped = self.offsets.snap(*self.raw(start, end))

@@ -227,8 +227,10 @@ class _Around:
         return self._finds_term(windows, tokens) or self._finds_pattern(windows, tokens)
 
     def _finds_term(self, windows: Windows, tokens: Tokens) -> bool:
-        start, stop = windows.tokens(*tokens, self.window)
         found = windows.terms(self.finder)
+        if not found:
+            return False
+        start, stop = windows.tokens(*tokens, self.window)
         near = found[bisect_left(found, (start, 0)) : bisect_left(found, (stop, 0))]
         return any(
             end <= stop and (self.include_entity or end <= tokens[0] or first >= tokens[1])
@@ -283,10 +285,9 @@ def _stretches(
     if whole:
         yield start, end
         return
-    offsets = view.offsets
-    first, behind = view.norm(int(offsets.starts[tokens[0]]), int(offsets.ends[tokens[1] - 1]))
-    yield start, first
-    yield behind, end
+    starts, ends = view.token_chars
+    yield start, starts[tokens[0]]
+    yield ends[tokens[1] - 1], end
 
 
 def _value(view: TextView, match: re.Match[str], tokens: Tokens) -> _Value | None:

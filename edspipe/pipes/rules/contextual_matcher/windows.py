@@ -64,8 +64,8 @@ class Windows:
     def chars(self, view: TextView, first: int, end: int, window: Window) -> tuple[int, int]:
         """Return the characters of a view that a window around tokens covers."""
         start, stop = self.tokens(first, end, window)
-        offsets = view.offsets
-        return view.norm(int(offsets.starts[start]), int(offsets.ends[stop - 1]))
+        starts, ends = view.token_chars
+        return starts[start], ends[stop - 1]
 
     def _words(self, first: int, end: int, window: Window) -> tuple[int, int]:
         words = self._word_tokens
