@@ -31,8 +31,8 @@ class OmopConverter:
     last one is its label), with further keys as attributes. Offsets inside a word are widened to
     the word. In tables, an attribute that is a dict or nested is JSON. In parquet files, whose
     columns are fixed by the first rows, `more_attributes` holds, as JSON, the attributes that come
-    later and have no column; with `span_attributes`, each of these has a column, of texts if the
-    first rows have no value of it.
+    later and have no column, or that their column cannot hold; with `span_attributes`, each of
+    these has a column, of texts if the first rows have no value of it.
 
     Args:
         tokenizer: Text to Doc; None takes that of `edspipe.blank("eds")`.
@@ -127,7 +127,7 @@ class OmopConverter:
 
     def late_schema(self) -> pa.Schema:
         """Return the columns that take what comes after the columns were fixed."""
-        names = [MORE] if self.span_attributes is None else self.span_attributes
+        names = [*(self.span_attributes or ()), MORE]
         fields = [(name, pa.string()) for name in names if name not in ENTITY_KEYS]
         return pa.schema([("entities", pa.list_(pa.struct(fields)))])
 
@@ -137,7 +137,9 @@ class OmopConverter:
         if not pa.types.is_list(entities) or not pa.types.is_struct(entities.value_type):
             return row
         kinds = find_kinds(entities.value_type)
-        return {**row, "entities": [with_room(entity, kinds) for entity in row["entities"]]}
+        asked = self.span_attributes is not None
+        fitted = [with_room(entity, kinds, texts_first=asked) for entity in row["entities"]]
+        return {**row, "entities": fitted}
 
     def _entity(self, span: Span, i: int) -> dict[str, Any]:
         entity: dict[str, Any] = {

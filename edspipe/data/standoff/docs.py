@@ -33,7 +33,15 @@ from edspipe.data.standoff.names import (
 )
 from edspipe.data.standoff.record import Record
 from edspipe.data.standoff.report import ReadReport, WriteReport
-from edspipe.data.standoff.values import is_writable, leaves, plain, record_of, spread, value_of
+from edspipe.data.standoff.values import (
+    check_field,
+    is_writable,
+    leaves,
+    plain,
+    record_of,
+    spread,
+    value_of,
+)
 from edspipe.doc.alignment import snap_to_tokens
 from edspipe.doc.attributes import (
     SPAN_TABLE,
@@ -298,7 +306,8 @@ def doc_to_record(
         report: Where to count.
 
     Raises:
-        ConfigError: `span_attributes` names an attribute that no span has.
+        ConfigError: `span_attributes` names an attribute that no span has, or a field that a record
+            cannot have.
     """
     state = dict(doc._.standoff or {})
     text = doc.text
@@ -407,8 +416,15 @@ class _RecordBuilder:
         for name in self.elsewhere:
             found.update(spread(self.asked[name], value_of(span, name)))
         for name, record in self.fields.items():
-            found[self.asked[name]] = spread(record, plain(values.get(record))).get(name)
+            found[self.asked[name]] = self._field(span, name, record, values)
         return {name: value for name, value in found.items() if value is not None}
+
+    def _field(self, span: Span, name: str, record: str, values: dict[str, Any]) -> Any:
+        """Return a field of a record; what the record itself is tells which fields there are."""
+        value = spread(record, plain(values.get(record))).get(name)
+        if value is None:
+            check_field(record, name, span._.get(record))
+        return value
 
     def _offer(self, found: dict[str, Any], name: str, value: Any) -> None:
         """Take a value that nobody asked for, if brat can hold it; of a dict, each of its keys."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import Field, fields, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,38 @@ def record_of(name: str) -> str:
             return name[:end]
     declared = "declare it, or leave it out of span_attributes"
     raise ConfigError(f"no span has an attribute '{name}': {declared}")
+
+
+def check_field(record: str, name: str, value: Any) -> None:
+    """Refuse a field that a record cannot have.
+
+    A record of a class has the fields that its class declares. A dict may leave out what is empty,
+    so that it does not tell what there may be.
+
+    Args:
+        record: The attribute.
+        name: The field that was asked for, behind the name of the attribute: `date_value`.
+        value: What a span has as this attribute.
+
+    Raises:
+        ConfigError: The value has no such field.
+    """
+    if value is None or isinstance(value, dict):
+        return
+    known = {f"{record}_{one.name}": one.name for one in _fields(value)}
+    if name in known:
+        return
+    above = [one for one in known if name.startswith(f"{one}_")]
+    if above:
+        longest = max(above, key=len)
+        check_field(longest, name, getattr(value, known[longest]))
+        return
+    what = f"has the fields {', '.join(known)}" if known else "has no fields"
+    raise ConfigError(f"span_attributes: no span has an attribute '{name}': '{record}' {what}")
+
+
+def _fields(value: Any) -> tuple[Field[Any], ...]:
+    return fields(value) if is_dataclass(value) else ()
 
 
 def leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:

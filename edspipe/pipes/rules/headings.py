@@ -36,7 +36,12 @@ _NUMBER = (
     r"(?:\(?(?:\d{1,2}(?:\.\d{1,2}){0,2}[.)°/-]{1,3}|(?:[ivx]{1,4}|[a-h])[.)°]{1,2}(?![a-z]\.))"
     r"|\d{1,2}(?:\.\d{1,2}){1,2}(?=[ \t])|(?:\d{1,2}|[ivx]{1,4}|[a-h])[ \t]?[/-]{1,2}(?=[ \t]))"
 )
-_BEGIN = rf"^[ \t]*+(?P<mark>[-*•#>=·_+~]{{1,6}})?[ \t]*+(?:{_NUMBER}[ \t]*+)?[*_]{{0,3}}"
+# Bullets; what Word's fonts of symbols have for them is in the area of private use.
+_BULLETS = "•·‣⁃∙●○◦◆◇◊■□▪▫▶▷▸►▻➢➣➤➔→⇒✓✔❖\uf0a7\uf0b7\uf0d8\uf0fc"
+_BEGIN = (
+    rf"^[ \t]*+(?P<mark>[-*#>=_+~{_BULLETS}]{{1,6}})?[ \t]*+"
+    rf"(?:{_NUMBER}[ \t]*+)?[*_]{{0,3}}"
+)
 _LINE = re.compile(
     rf"{_BEGIN}(?P<head>[^\W\d_][^\n:]{{1,{MAX_HEADING}}}+)(?:(?P<colon>:[*_]{{0,3}})|$)",
     flags=re.MULTILINE,
@@ -46,11 +51,18 @@ _DASHED = re.compile(
     flags=re.MULTILINE,
 )
 _INLINE = re.compile(rf"(?<=[.;])[ \t]+(?P<head>[^\W\d_][^\n:.;]{{1,{MAX_HEADING}}}+)(?P<colon>:)")
+# "1.2", "< 140 mmol/l": what stands behind the name of a measure, not behind a heading
+_MEASURE = (
+    r"[ \t]*+[<>=≤≥~+-]{0,2}[ \t]*+\d++(?:[.,]\d++)?+[ \t]*+"
+    r"(?:%|[a-zµμ]{1,5}+/[a-z0-9]{1,4}+|[a-zµμ]{1,2})?+[ \t]*+(?=$|[,;])"
+)
 _SINGLE = re.compile(
-    r"^[ \t]*+(?P<mark>[*_]{2})?(?P<head>[a-z])[*_]{0,2}[ \t]?(?:[:/)]|-[ \t])[*_]{0,2}",
+    r"^[ \t]*+(?P<mark>[*_]{2})?(?P<head>[a-z])[*_]{0,2}[ \t]?(?:[:/)]|-[ \t])[*_]{0,2}"
+    rf"(?!{_MEASURE})",
     flags=re.MULTILINE,
 )
 _RULER = re.compile(r"\n[ \t]*+[=~_*-]{3,}+[ \t]*+(?=\n|\Z)")
+_OTHER_BREAKS = "\r\v\f\x85\u2028\u2029"
 _BEHIND = " \t*_=#~.,;-"
 """What may stand behind the words of a heading."""
 
@@ -83,7 +95,8 @@ class Headings:
         not_headings: How lines begin that look like headings and are none.
         unknown: Whether lines that are not in the lexicon are headings, of kind `other`, where they
             are written as such: in capitals, underlined, or emphasised.
-        letters: Headings of one letter, by kind; they count where a note has three of them.
+        letters: Headings of one letter, by kind; in the order in which they follow each
+            other; they count where three of them do.
     """
 
     def __init__(
@@ -106,6 +119,7 @@ class Headings:
         self.letters = {
             fold(one, "NORM"): label for label, listed in (letters or {}).items() for one in listed
         }
+        self.ranks = {label: rank for rank, label in enumerate(letters or {})}
 
     def find(self, text: str, raw: Raw) -> list[Heading]:
         """Return the headings of a normalised text, in order.
@@ -114,6 +128,7 @@ class Headings:
             text: The text.
             raw: Returns how characters are written in the raw text.
         """
+        text = _with_plain_breaks(text)
         ways = (self._on_lines, self._dashed, self._inline, self._of_letters)
         found = [heading for way in ways for heading in way(text, raw)]
         found.sort(key=lambda heading: heading.start)
@@ -191,16 +206,22 @@ class Headings:
         return Heading(known[0], start, end, match.end(), _begin(match))
 
     def _of_letters(self, text: str, raw: Raw) -> list[Heading]:
-        """Return the headings of one letter, if a note has enough of them."""
-        if not self.letters:
-            return []
-        found = []
-        for match in _SINGLE.finditer(text):
+        """Return the headings of one letter, where enough of them follow each other in order."""
+        kept: list[Heading] = []
+        run: list[Heading] = []
+        for heading in self._single_letters(text, raw):
+            if run and self.ranks[heading.label] < self.ranks[run[-1].label]:
+                kept += _if_enough(run)
+                run = []
+            run.append(heading)
+        return kept + _if_enough(run)
+
+    def _single_letters(self, text: str, raw: Raw) -> Iterator[Heading]:
+        for match in _SINGLE.finditer(text) if self.letters else ():
             start, end = match.span("head")
             label = self.letters.get(match["head"])
             if label is not None and raw(start, end).isupper():
-                found.append(Heading(label, start, end, match.end(), _begin(match)))
-        return found if len({heading.label for heading in found}) >= MIN_SINGLE else []
+                yield Heading(label, start, end, match.end(), _begin(match))
 
     def _known(self, words: list[str]) -> tuple[str, int] | None:
         """Return the kind and the length of the longest term that words begin with."""
@@ -208,6 +229,19 @@ class Headings:
             if words[: len(term)] == term:
                 return label, len(term)
         return None
+
+
+def _with_plain_breaks(text: str) -> str:
+    """Return a text of the same length whose lines all end with a line feed."""
+    text = text.replace("\r\n", " \n")
+    for sign in _OTHER_BREAKS:
+        text = text.replace(sign, "\n")  # a sign that is not there costs next to nothing
+    return text
+
+
+def _if_enough(run: list[Heading]) -> list[Heading]:
+    """Return headings of one letter if they are of enough kinds, and none otherwise."""
+    return run if len({heading.label for heading in run}) >= MIN_SINGLE else []
 
 
 def _is_plain(words: list[str]) -> bool:

@@ -42,7 +42,8 @@ class Sections:
     bullet or a number), with a colon or a dash, alone on its line, or in capitals; or behind a full
     stop, with a colon. A line that no term begins is a heading too, of kind `other`, if it is in
     capitals, underlined, or emphasised (`## Course`, `**Course**`). Letters ("S:", "O:", "A:",
-    "P:") are headings where a note has three kinds of them. Every word behind a heading belongs to
+    "P:") are headings where three kinds of them follow each other in this order, without a bare
+    number behind. Every word behind a heading belongs to
     its section, up to the next heading; a section begins and ends with a word, not with a line
     break.
 

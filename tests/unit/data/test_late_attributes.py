@@ -90,9 +90,77 @@ def test_a_schema_of_ones_own_without_room_refuses_them(tmp_path):
         write(tmp_path / "a.parquet", [note(0, LATE)], converter="omop", schema=schema)
 
 
+ODD = [
+    pytest.param([], ["a"], id="open list"),
+    pytest.param([None], ["a", None], id="list of nothing"),
+    pytest.param([1], ["a"], id="other items"),
+    pytest.param([1], [2.5], id="floats behind ints"),
+    pytest.param([1], [True], id="bool behind ints"),
+    pytest.param([True], [0], id="int behind bools"),
+    pytest.param(["a"], [1, "b"], id="several kinds"),
+    pytest.param(["a"], "a", id="no list"),
+    pytest.param(["a"], [{"b": 1}], id="nested"),
+    pytest.param(1, True, id="one bool"),
+    pytest.param(1, 1 << 70, id="large int"),
+    pytest.param(1.5, (1 << 53) + 1, id="int that is no float"),
+]
+
+
+@pytest.mark.parametrize("asked", [None, ["grade"]], ids=["all", "asked"])
+@pytest.mark.parametrize(("first", "late"), ODD)
+def test_late_values_of_other_kinds_are_kept(tmp_path, monkeypatch, first, late, asked):
+    monkeypatch.setattr("edspipe.data.parquet.sink.BATCH_ROWS", 1)
+    path = tmp_path / "a.parquet"
+    docs = notes({"grade": first}, {"grade": late}, 2)
+    write(path, docs, converter="omop", span_attributes=asked)
+    stream = read_parquet(path, converter="omop", tokenizer=NLP.tokenizer)
+    read = [doc.ents[0]._.grade for doc in stream]
+    assert read == [first, late]
+    assert type(read[1]) is type(late)
+
+
+@pytest.mark.parametrize(
+    ("first", "late"), [(["a"], []), (["a"], ["b", None]), ([1.5], [2]), ([1], None), (1.5, 2)]
+)
+def test_late_values_that_fit_go_into_the_column(tmp_path, monkeypatch, first, late):
+    monkeypatch.setattr("edspipe.data.parquet.sink.BATCH_ROWS", 1)
+    write(tmp_path / "a.parquet", notes({"grade": first}, {"grade": late}, 2), converter="omop")
+    entity = pq.read_table(tmp_path / "a.parquet").to_pylist()[1]["entities"][0]
+    assert (entity["grade"], entity["more_attributes"]) == (late, None)
+
+
+STRUCT = pa.struct([("x", pa.int64()), ("y", pa.list_(pa.string()))])
+HELD = [
+    (pa.bool_(), [True], [1, "a"]),
+    (pa.int64(), [1, -(1 << 63)], [True, 1.0, 1 << 63]),
+    (pa.uint8(), [0, 255], [-1, 256]),
+    (pa.float64(), [1, 2.5], [True, "a", (1 << 53) + 1]),
+    (pa.float32(), [1.5], [(1 << 24) + 1]),
+    (pa.string(), ["a"], [1, b"a"]),
+    (pa.large_string(), ["a"], [1]),
+    (pa.list_(pa.int64()), [[], [1, None], (1,)], [1, [1.5], [True], [[1]]]),
+    (pa.large_list(pa.list_(pa.string())), [[["a"], None]], [["a"]]),
+    (pa.list_(pa.null()), [[], [None]], [["a"]]),
+    (STRUCT, [{}, {"x": None}, {"x": 1, "y": ["a"]}], [{"x": 1.5}, {"z": None}, {"y": [1]}, 1]),
+    (pa.list_(STRUCT), [[{"x": 1}, None]], [[{"x": "1"}], [1]]),
+    (pa.null(), [], [1, "a", [], {}]),
+    (pa.timestamp("s"), [], ["2020"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("type_", "fitting", "odd"), [pytest.param(*case, id=str(case[0])) for case in HELD]
+)
+def test_a_column_holds_values_of_its_type_with_all_that_is_in_them(type_, fitting, odd):
+    holds = find_kinds(pa.schema([("a", type_)]))["a"]
+    assert [holds(value) for value in fitting] == [True] * len(fitting)
+    assert [holds(value) for value in odd] == [False] * len(odd)
+    for value in fitting:
+        assert pa.array([value], type_).null_count == 0
+
+
 def test_what_fits_stays_as_it_is():
     kinds = find_kinds(pa.schema([("a", pa.bool_()), ("b", pa.float64()), ("c", pa.null())]))
-    assert kinds == {"a": (bool,), "b": (int, float), "c": ()}
     assert with_room({"a": True, "b": 1, "c": None, "d": None}, kinds) == {
         "a": True,
         "b": 1,

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pickle
 import uuid
+from dataclasses import dataclass
 
 import pytest
 import spacy
@@ -16,7 +17,7 @@ from edspipe.data.standoff.parse import parse_annotations
 from edspipe.data.standoff.record import build_record
 from edspipe.data.standoff.render import render
 from edspipe.data.standoff.report import ReadReport, WriteReport
-from edspipe.doc.attributes import declare_span_attribute
+from edspipe.doc.attributes import declare_span_attribute, keep_span_attribute
 from edspipe.doc.tokenizer import EdsTokenizer
 from edspipe.errors import ConfigError, DataError
 
@@ -351,6 +352,55 @@ def test_a_field_of_a_record_may_be_asked_for_by_itself(name, field, line):
     by_id(doc)["T1"]._.set(name, {"value": "2020-03", "in": {"day": 1}})
     added = set(lines_of(doc, span_attributes=[f"{name}_{field}"])) - set(LINES)
     assert [added_line.split("\t")[1] for added_line in added] == [f"{name}_{field} T1 {line}\n"]
+
+
+@dataclass
+class When:
+    value: str
+    mode: str | None = None
+    more: dict[str, int] | None = None
+
+
+def with_when(name: str) -> Doc:
+    doc = TOKENIZER("a b")
+    kept: dict[str, object] = {"value": "2020", "more": {"day": 1}}
+    doc.ents = [Span(doc, 0, 1, label="X"), Span(doc, 1, 2, label="Y")]
+    Span.set_extension(name, getter=lambda span: When(**kept) if span.label_ == "X" else None)
+    keep_span_attribute(doc.ents[0], name, kept)
+    return doc
+
+
+@pytest.mark.parametrize(
+    ("field", "lines"),
+    [("value", ["2020"]), ("mode", []), ("more_day", ["1"]), ("more_hour", [])],
+)
+def test_a_field_that_a_record_may_have_is_written_where_it_is_set(name, field, lines):
+    found = lines_of(with_when(name), "ents", span_attributes=[f"{name}_{field}"])
+    assert [line for line in found if line.startswith("A")] == [
+        f"A1\t{name}_{field} T1 {line}\n" for line in lines
+    ]
+
+
+@pytest.mark.parametrize(
+    ("field", "why"),
+    [
+        ("valeu", "'{0}' has the fields {0}_value, {0}_mode, {0}_more$"),
+        ("value_x", "'{0}_value' has no fields$"),
+    ],
+)
+def test_a_field_that_no_record_can_have_is_refused(name, field, why):
+    with pytest.raises(ConfigError, match=why.format(name)):
+        lines_of(with_when(name), "ents", span_attributes=[f"{name}_{field}"])
+
+
+@pytest.mark.parametrize("value", [True, "x", 1, ["x"]])
+def test_a_field_of_what_is_no_record_is_refused(name, value):
+    doc = TOKENIZER("a b")
+    declare_span_attribute(name)
+    doc.ents = [Span(doc, 0, 1, label="X")]
+    doc.ents[0]._.set(name, value)
+    with pytest.raises(ConfigError, match=f"attribute '{name}_foo': '{name}' has no fields"):
+        lines_of(doc, "ents", span_attributes=[f"{name}_foo"])
 
 
 def test_a_span_that_is_asked_for_is_one_line(name):

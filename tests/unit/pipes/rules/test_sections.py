@@ -60,6 +60,18 @@ def test_a_section_goes_up_to_the_line_of_the_next_heading():
     assert [span.text.strip() for span in doc.spans["sections"]] == ["HTA", "aucune"]
 
 
+@pytest.mark.parametrize("end", ["\r\n", "\r", "\u2028", "\f"])
+def test_line_ends_of_all_kinds_are_as_line_feeds(end):
+    text = (
+        "Vu ce jour.\n\nALLERGIES\naucune\nFiche de liaison\n======\nrien\nConclusion :\n\nbien\n"
+    )
+    plain, other = find(text), find(text.replace("\n", end))
+    for group in ("section_titles", "sections"):
+        found = [(span.label_, span.text) for span in other.spans[group]]
+        assert found == [(span.label_, span.text) for span in plain.spans[group]]
+    assert len(plain.spans["sections"]) == 3
+
+
 def test_every_token_behind_a_heading_is_in_a_section():
     doc = find("Antécédents : HTA\nAllergies :\n- aucune\n\nfin de page")
     last = doc.spans["sections"][-1]
@@ -149,7 +161,10 @@ def test_nothing_crashes_and_sections_follow_their_titles(pieces, lang):
         end = section.end
 
 
-@pytest.mark.parametrize("piece", ["a:", "A\n", ". ab ", "ALLERGIES\n", " ", "\n"])
+@pytest.mark.parametrize(
+    "piece",
+    ["a:", "A\n", ". ab ", "ALLERGIES\n", " ", "\n", "\r\n", "\r", "S: 1", "P - 1\n", "➢", "=\r\n"],
+)
 def test_long_texts_take_no_longer_than_their_length_says(piece):
     doc = NLP.make_doc(piece * (NUM_CHARS // len(piece)))
     begin = time.process_time()
