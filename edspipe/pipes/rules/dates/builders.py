@@ -135,7 +135,9 @@ def amounts(found: Found) -> list[Amount]:
     for name, words in found.parts:
         if name in ("number", "figures", "minute"):
             number = found.meanings.number(words)
-            numbers += [number] if number else []
+            if number is None:
+                return []  # Words that are not one number: no value rather than a wrong one.
+            numbers.append(number)
         elif name == "fixed":
             amount, unit = found.meanings.fixed[key(words)]
             listed.append(Amount(Number(amount), unit))
@@ -272,13 +274,19 @@ def _duration(found: Found) -> DateValue | None:
     for before, amount in pairwise(listed):
         number = amount.number.low
         bound = JOINED_UNITS.get((before.unit, amount.unit), 0)
-        if not number.isdigit() or int(number) >= bound:
+        if not number.isdigit() or int(number) >= bound or not _goes_below(value, amount.unit):
             return None
         value = _added(value, amount.value)
     if (extra := found.words("extra_days")) is not None and value.endswith("W"):
         value = f"{value}{extra[0]}D"
     max_value = listed[0].max_value if len(listed) == 1 else None
     return DateValue("DURATION", value, _smallest_unit(value), max_value=max_value)
+
+
+def _goes_below(value: str, unit: str) -> bool:
+    """Tell whether a unit is smaller than all of a duration: after half an hour, no minutes."""
+    units = [*LETTERS, *CLOCK_LETTERS]
+    return unit in units[units.index(_smallest_unit(value)) + 1 :]
 
 
 def _smallest_unit(value: str) -> Any:

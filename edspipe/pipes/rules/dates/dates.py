@@ -149,7 +149,7 @@ class Dates:
 
 def _resolve(matches: Sequence[Match], note: datetime | None) -> list[DateValue]:
     """Return the values with what the note's date tells; the ends of a period go together."""
-    values = [match.value.resolve(note) for match in matches]
+    values = [_not_ahead(match, match.value.resolve(note), note) for match in matches]
     ends: dict[tuple[str, int], DateValue] = {}
     for number, match in enumerate(matches):
         if note is None or match.value.type != "PERIOD":
@@ -168,6 +168,14 @@ def _resolve(matches: Sequence[Match], note: datetime | None) -> list[DateValue]
     return values
 
 
+def _not_ahead(match: Match, value: DateValue, note: datetime | None) -> DateValue:
+    """Return a day of birth in a century that puts it not behind the note."""
+    if note is None or not match.born or value.value[:10] <= f"{note:%Y-%m-%d}":
+        return value
+    year = int(value.value[:4]) - 100
+    return replace(value, value=f"{year:04d}{value.value[4:]}", short_year=False)
+
+
 def _resolve_ends(
     first: DateValue, second: DateValue, note: datetime
 ) -> tuple[DateValue, DateValue]:
@@ -182,5 +190,10 @@ def _resolve_ends(
     elif second.value.startswith("XXXX"):
         # "10 to 15 March" in a note of 12 March: it has begun, and ends behind the note.
         year = int(start.value[:4]) + (end.value[4:] < start.value[4:])
-        end = replace(end, value=f"{year:04d}{end.value[4:]}")
+        moved = replace(end, value=f"{year:04d}{end.value[4:]}")
+        if moved.datetime() is None:
+            # A 29 February: the last that there was, and what begins before it.
+            year = int(end.value[:4]) - (start.value[4:] > end.value[4:])
+            return replace(start, value=f"{year:04d}{start.value[4:]}"), end
+        end = moved
     return start, end

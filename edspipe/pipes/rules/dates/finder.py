@@ -31,6 +31,7 @@ class Match:
         value: What it says.
         kind: The kind of its form.
         ends: Of a period of two dates, these.
+        born: Whether someone was born then.
     """
 
     start: int
@@ -38,6 +39,7 @@ class Match:
     value: DateValue
     kind: str
     ends: tuple[DateValue, DateValue] | None = None
+    born: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,8 +88,13 @@ class Finder:
             start = candidate.start()
             if start < end or _stands_in_a_word(text, start):
                 continue
+            if self._is_cut_off(text, start):
+                continue
             for stop, form, found in self._candidates(text, start, last_date):
                 if form.kind == "skip":
+                    end = stop
+                    break
+                if form.kind == "duration" and self._is_round(text, start, stop):
                     end = stop
                     break
                 value = BUILDERS[form.kind](self._parts(text, form, found))
@@ -103,6 +110,19 @@ class Finder:
                 last_date = end if value.type == "DATE" else -1
                 yield self._in_context(text, Match(start, end, value, form.kind))
                 break
+
+    def _is_round(self, text: Text, start: int, end: int) -> bool:
+        """Tell "in the 120s", about so many, from seconds."""
+        before = text.codes[start - 1 : start]
+        return text.tokens[end - 1] == "s" and before in self.grammar.round_before
+
+    def _is_cut_off(self, text: Text, start: int) -> bool:
+        """Tell a number in words that goes on one before it, as of "zero point five hours"."""
+        if not start or text.codes[start] not in self.grammar.number_words:
+            again = text.codes[start - 1 : start] == text.codes[start]
+            return again and text.codes[start] in self.grammar.number_articles
+        before = [token.strip() for token in text.tokens[max(0, start - 3) : start]]
+        return not before[-1].isdigit() and self.grammar.meanings.spoken.goes_on(before)
 
     def _candidates(
         self, text: Text, start: int, last_date: int
@@ -147,7 +167,8 @@ class Finder:
                 value = replace(value, mode=mode)
         if self._is_age(codes, match.start, value):
             value = replace(value, age=True)
-        return Match(start, match.end, value, match.kind)
+        born = value.short_year and codes.endswith(grammar.born, before, match.start)
+        return Match(start, match.end, value, match.kind, born=born)
 
     def _is_age(self, codes: str, start: int, value: DateValue) -> bool:
         pattern = self.grammar.person_before
@@ -163,7 +184,7 @@ class Finder:
             if held is not None and match.kind == "clock" and self._joins_clock(text, held, match):
                 value = held.value.value + match.value.value
                 joined = replace(held.value, value=value, precision=match.value.precision)
-                held = Match(held.start, match.end, joined, "date")
+                held = Match(held.start, match.end, joined, "date", born=held.born)
                 continue
             if held is not None:
                 yield held

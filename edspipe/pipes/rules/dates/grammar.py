@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import reduce
 
 from edspipe.errors import ConfigError, did_you_mean
 from edspipe.lang.schemas.dates import DateWords
@@ -12,12 +13,18 @@ from edspipe.pipes.rules.dates.forms import Form, Part, compile_form
 from edspipe.pipes.rules.dates.lexicon import OTHER, Lexicon
 from edspipe.pipes.rules.dates.meanings import FIXED, SEASONS, Meanings
 
-_TENS = "{tens} ({number_join}? {small} ({number_join}? {small})?)?"
-_WORDS = f"{{small}} ({{hyphen}}? {_TENS})? | {_TENS}"
+MAX_NUMBER_WORDS = 8
+"""Of one number: "quatre mille quatre cent quatre vingt dix neuf"."""
+
+# Which rows of them are one number, their builder tells.
+_WORDS = reduce(
+    lambda rest, _: f"{{cardinal}} ({{number_join}}? {rest})?",
+    range(MAX_NUMBER_WORDS - 1),
+    "{cardinal}",
+)
 _RANGE = "{count} ({range} {count})?"
 MACROS = {
-    "count": "{digits} ({decimal} {glued})? | {indefinite}? ("
-    f"({{small}} {{number_join}}?)? {{hundred}} ({{number_join}}? ({_WORDS}))? | {_WORDS})",
+    "count": f"{{digits}} ({{decimal}} {{glued}})? | {{indefinite}}? {_WORDS}",
     "number": "{vague} | " + _RANGE,
     "times": "{vague} | " + _RANGE,
     "figures": "{digits} ({decimal} {glued})? ({range} {digits})?",
@@ -76,7 +83,7 @@ SEPARATORS = ("/", "-", ".")
 SIGNS = (*SEPARATORS, ",")
 """Signs of the forms that all languages share."""
 EDGES = frozenset(("START", "MID", "END"))
-"""Modifiers that say which part: "the end of the second week"."""
+"""Modifiers that say which part: "late in May"."""
 
 MAX_PERSON_GAP = 3
 _WORD = re.compile(r"\{\w+\}|[()|?\[\]!]|([^\s(){}|?\[\]!]+)")
@@ -125,6 +132,11 @@ class Grammar:
             term for term in self.modifier_endings if self.modifiers[term] in EDGES
         )
         self.joins = frozenset(map(encode, words.joins))
+        self.born = tuple(map(encode, words.parts.get("born", [])))
+        articles_too = frozenset(map(encode, words.cardinals))
+        self.number_articles = frozenset(map(encode, words.parts.get("indefinite", [])))
+        self.number_words = articles_too - self.number_articles
+        self.round_before = frozenset(map(encode, words.parts.get("round_before", [])))
         self.period_starts = tuple(map(encode, words.parts.get("period_start", [])))
         self.hyphen = encode("-")
         self.and_joins = frozenset(map(encode, words.parts.get("and_join", [])))
@@ -194,8 +206,6 @@ def _word_parts(words: DateWords) -> dict[str, list[str]]:
     parts |= words.parts
     parts["cardinal"] = list(words.cardinals)
     parts["small"] = [term for term, value in words.cardinals.items() if value < 20]
-    parts["tens"] = [term for term, value in words.cardinals.items() if 20 <= value < 100]
-    parts["hundred"] = [term for term, value in words.cardinals.items() if value >= 100]
     parts["ordinal_word"] = list(words.ordinals)
     parts["month"] = _flat(words.months.values())
     parts["weekday"] = _flat(words.weekdays.values())

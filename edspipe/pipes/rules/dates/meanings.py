@@ -8,6 +8,7 @@ from typing import Any
 
 from edspipe.lang.schemas.dates import DateWords, Frequency, Phrase
 from edspipe.pipes.rules.dates.lexicon import split_term
+from edspipe.pipes.rules.dates.spoken import SpokenNumbers
 from edspipe.pipes.rules.dates.value import duration_units
 
 PLAIN = "PLAIN"
@@ -56,7 +57,8 @@ class Meanings:
     """
 
     def __init__(self, words: DateWords) -> None:
-        self.cardinals = _numbers(words.cardinals)
+        self.spoken = SpokenNumbers(words)
+        self.cardinals = self.spoken.cardinals
         self.ordinals = _numbers(words.ordinals)
         self.months = _inverse(words.months)
         self.weekdays = _inverse(words.weekdays)
@@ -89,24 +91,18 @@ class Meanings:
         """Return the number or range that words say."""
         if key(words) in self.vague:
             return Number(UNKNOWN)
-        if len(words) > 1 and words[0] in self.indefinite:
-            words = words[1:]
-        for place in range(1, len(words) - 1):
-            if words[place] in self.ranges and not self._joined(words, place):
-                low, high = self.number(words[:place]), self.number(words[place + 1 :])
-                return Number(low.low, high.low) if low and high else None
-        if words and words[0].isdigit():
+        if words and words[0].isdigit() and not self.ranges.intersection(words[1:]):
             return Number(_decimal(words))
-        values = [self.cardinals[word] for word in words if word in self.cardinals]
-        return Number(str(_sum(values))) if values else None
-
-    def _joined(self, words: Sequence[str], place: int) -> bool:
-        """Tell "twenty-five", "quatre-vingt" and "soixante-dix-sept" from "two-three"."""
-        values = [self.cardinals.get(word, 0) for word in words]
-        before, after = values[place - 1], values[place + 1]
-        if before == 10 and max(values[:place]) >= 20:
-            return 0 < after < 10
-        return (before >= 20 and 0 < after < before) or (0 < before < after and after in (20, 100))
+        if (spoken := self.spoken.read(words)) is not None:
+            return Number(str(spoken))
+        for place in range(1, len(words) - 1):
+            if words[place] in self.ranges:
+                low, high = self.number(words[:place]), self.number(words[place + 1 :])
+                if low and high:
+                    return Number(low.low, high.low)
+        if len(words) > 1 and words[0] in self.indefinite:
+            return self.number(words[1:])
+        return None
 
     def ordinal(self, words: Sequence[str]) -> int | None:
         """Return the place that ordinal words say."""
@@ -131,13 +127,6 @@ def _times(words: DateWords) -> dict[int, list[str]]:
 def _decimal(words: Sequence[str]) -> str:
     whole = str(int(words[0]))
     return f"{whole}.{words[2]}" if len(words) > 2 else whole
-
-
-def _sum(values: Sequence[int]) -> int:
-    total = 0
-    for value in values:
-        total = total * value if value in (20, 100) and 0 < total < value else total + value
-    return total
 
 
 def _numbers(values: Mapping[str, int]) -> dict[str, int]:

@@ -15,7 +15,6 @@ from edspipe.pipes.rules.quantities.numbers import (
     decimal_reading,
     read_number,
     read_power,
-    read_words,
 )
 from edspipe.pipes.rules.quantities.units import Unit
 
@@ -132,17 +131,58 @@ class Chainer:
     ) -> Iterator[Atom]:
         """Yield numbers in words, which count where a unit follows: "two tablets"."""
         lexicon = self.lexicon
-        for match in lexicon.spoken.finditer(text) if lexicon.spoken else ():
-            start, end = match.span()
+        if lexicon.number_words is None or lexicon.spoken is None:
+            return
+        for match in lexicon.number_words.finditer(text):
+            end = match.end()
             unit = lexicon.unit.match(text, end, _limit(text, end, taken))
-            if unit is None or not text[end].isspace() or match[0] in lexicon.articles:
+            if unit is None or not text[end].isspace() or match[0] in lexicon.spoken.articles:
                 continue
             if len(unit[0].strip()) < MIN_UNIT_WORD:
                 continue
-            value = read_words(match[0], lexicon.cardinals)
-            atom = self._with_unit(text, start, end, value, None, raw, taken)
-            if atom is not None and atom.unit is not None and not atom.blocked:
-                yield atom
+            before = WORDS.findall(text[max(0, match.start() - MAX_GAP) : match.start()])
+            if lexicon.spoken.goes_on(before):
+                continue
+            for start, stop, value in self._numbers_of(match, before):
+                if stop < end:
+                    yield Atom(start, stop, value)
+                    continue
+                atom = self._with_unit(text, start, end, value, None, raw, taken)
+                if atom is not None and atom.unit is not None and not atom.blocked:
+                    yield atom
+
+    def _numbers_of(
+        self, match: re.Match[str], before: Sequence[str]
+    ) -> list[tuple[int, int, float]]:
+        """Return the number that a run of number words is, or the two of a range, if any.
+
+        A run that is neither ("two fifty") has none: nothing tells which of its words count.
+        """
+        written, start, end = match[0], match.start(), match.end()
+        if (value := self._one_number(written)) is not None:
+            return [(end - len(value[0]), end, value[1])]
+        for split in self.lexicon.splits.finditer(written):
+            sign = split[0].strip(" ")
+            between = bool(before) and before[-1] in self.lexicon.between
+            if sign not in self.lexicon.ranges and not (between and sign in self.lexicon.and_):
+                continue
+            low = self._one_number(written[: split.start()])
+            high = self._one_number(written[split.end() :])
+            if low is not None and high is not None and low[1] < high[1]:
+                left, right = start + split.start(), start + split.end()
+                return [(start, left, low[1]), (right, end, high[1])]
+        return []
+
+    def _one_number(self, written: str) -> tuple[str, float] | None:
+        """Return what is one number, without an article before it, and its value."""
+        spoken = self.lexicon.spoken
+        if spoken is None:
+            return None
+        if (value := spoken.read(_parts(written))) is not None:
+            return written, float(value)
+        article, _, rest = written.partition(" ")
+        value = spoken.read(_parts(rest)) if article in spoken.articles else None
+        return None if value is None else (rest, float(value))
 
     def _in_digits(
         self, text: str, raw: Callable[[int, int], str], taken: Sequence[int]
@@ -194,7 +234,10 @@ class Chainer:
             return None
         feet = lexicon.feet.match(text, end) if value <= MAX_FEET else None
         # Without the last sign, "5'10" may be minutes.
-        certain = feet is not None and (feet[1] != "'" or feet[3] is not None)
+        signs = feet is not None and feet[1] == "'"
+        certain = feet is not None and (
+            not signs or (feet[3] is not None and lexicon.measures_in_feet)
+        )
         if (
             feet is not None
             and float(feet[2]) < 12
@@ -301,6 +344,11 @@ class Chainer:
             before = WORDS.findall(text[max(0, first.start - 12) : first.start])
             return "range" if before and before[-1] in lexicon.between else None
         return None
+
+
+def _parts(written: str) -> list[str]:
+    """Return the words of a number."""
+    return written.replace("-", " ").split()
 
 
 def _in_parts(text: str, end: int, value: float) -> tuple[int, float, str] | None:

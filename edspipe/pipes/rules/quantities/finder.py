@@ -9,6 +9,7 @@ from typing import Any
 
 from edspipe.pipes.rules.quantities.chains import LENGTH, MAX_GAP, PRESSURE, Chain, Chainer
 from edspipe.pipes.rules.quantities.lexicon import GENERIC, WORDS, Lexicon, Measure
+from edspipe.pipes.rules.quantities.readings import plausible, signed
 from edspipe.pipes.rules.quantities.units import ONE
 from edspipe.pipes.rules.quantities.value import Quantity
 
@@ -20,6 +21,9 @@ MAX_WORDS = 18
 FRACTIONS = frozenset(((1.0, 2.0), (1.0, 3.0), (2.0, 3.0), (1.0, 4.0), (3.0, 4.0)))
 FIRST_YEAR, LAST_YEAR = 1900, 2100
 
+LAST_ORDINAL = 20
+"""An angle is larger mostly."""
+
 MANY_CELLS = 500
 """From so many on, "9100 leukocytes" are a count of cells in blood."""
 
@@ -28,13 +32,14 @@ COUNTS = (("length", -3),)
 RATIO = (("ratio", 1),)
 TEMPERATURE = (("temperature", 1),)
 DOSE_DIMS = frozenset(((("mass", 1),), (("activity", 1),), (("length", 3),)))
-RIGHT_DIMS = frozenset((RATIO, LENGTH, (("mass", 1),)))
+RIGHT_DIMS = frozenset((RATIO, LENGTH, COUNTS, (("mass", 1),)))
 """What is measured may stand behind: "90% of lymphocytes", "40 kg weight"."""
 
 _STOP = re.compile(r"[.!?;](?=\s)|\n[ \t]*\n")
 _TIMES = re.compile(r"[ ]?[x×*][ ]?(?=\d)")
 _PART = re.compile(r"-[^\W\d_]{2}")
 _S100 = re.compile(r"\b[^\W\d_]-\Z")
+_NEXT_WORD = re.compile(r" ?([^\W\d_]{4,20})")
 _CLAUSE_END = re.compile(r"[ ]?(?:[,;.)\n]|\Z)")
 SIGNS = {"<": "<", ">": ">", "≤": "<=", "≥": ">=", "~": "~", "≈": "~", "±": "~"}
 
@@ -47,11 +52,13 @@ class Match:
         start: Its first character.
         end: The character behind the last.
         value: What it says.
+        named_behind: Whether it counts what is named right behind it.
     """
 
     start: int
     end: int
     value: Quantity
+    named_behind: bool = False
 
 
 @dataclass(frozen=True)
@@ -137,22 +144,47 @@ class Finder:
         """Return the quantity of a chain, or None where it is none."""
         low = max(behind, chain.start - LOOK_BACK)
         start, comparator, words = self._comparator(text, chain, low)
-        start, sign = _signed(text, chain, start, behind)
+        start, sign = signed(text, chain, start, behind)
+        spent = self._spent(words, last)
+        words, last = (words[spent:], None) if spent else (words, last)
         borrowed = self._with_next_unit(text, chain)
         measure = self._measure(text, borrowed, words, last, low, raw)
         if borrowed is not chain:
             own = self._measure(text, chain, words, last, low, raw)
             if own is None or own.name == GENERIC or own.fits(borrowed.unit or ONE):
                 chain = borrowed
-            else:  # "12100 and 63%": the leukocytes before have not the unit of what follows.
+            else:  # "8000 and 60%": the leukocytes before have not the unit of what follows.
                 measure = own
         blocked = any(atom.blocked for atom in chain.atoms)
         if blocked and (measure is None or not measure.dims):
             return None
+        if measure is None and self._is_ordinal(text, chain):
+            return None
         if chain.unit is None and (measure is None or self._is_none(text, chain, words)):
             return None
-        value = self._value(_plausible(chain, measure), measure, comparator, sign)
-        return None if value is None else Match(start, chain.end, value)
+        value = self._value(plausible(chain, measure), measure, comparator, sign)
+        if value is None:
+            return None
+        counts = measure is not None and COUNTS in measure.dims
+        behind_it = counts and measure is self._behind(text, chain)
+        named_behind = behind_it and measure is not self._before(chain, words)
+        return Match(start, chain.end, value, named_behind)
+
+    def _spent(self, words: Sequence[str], last: Match | None) -> int:
+        """Return how many words name what was counted before: "12000 leukocytes, 250000 ..."."""
+        named = last is not None and last.named_behind
+        found = self.lexicon.names.starting_at(words, 0) if named else None
+        return found[0] if found and last and found[1] == last.value.what else 0
+
+    def _is_ordinal(self, text: str, chain: Chain) -> bool:
+        """Tell the º of "5º metacarpiano", which a word follows, from degrees."""
+        atom = chain.atoms[-1]
+        if not atom.value.is_integer() or atom.value > LAST_ORDINAL:
+            return False
+        if atom.unit is None or atom.unit.symbol != "°" or "°" not in self.lexicon.ordinals:
+            return False
+        behind = _NEXT_WORD.match(text, chain.end)
+        return behind is not None and behind[1] not in self.lexicon.links
 
     def _with_next_unit(self, text: str, chain: Chain) -> Chain:
         """Take the unit of what follows: "66, then 88 IU/L"."""
@@ -416,32 +448,3 @@ class Finder:
             what=what,
             bare=bare,
         )
-
-
-def _plausible(chain: Chain, measure: Measure | None) -> Chain:
-    """Read "3.250 kg" as 3.25 kg where 3250 kg cannot be what is measured."""
-    unit = chain.unit
-    if unit is None or measure is None or all(atom.other is None for atom in chain.atoms):
-        return chain
-    ranges = [entry for entry in measure.bare or () if entry.unit == unit.symbol]
-
-    def fits(value: float) -> bool:
-        return any(entry.min <= value <= entry.max for entry in ranges)
-
-    atoms = tuple(
-        replace(atom, value=atom.other)
-        if atom.other is not None and fits(atom.other) and not fits(atom.value)
-        else atom
-        for atom in chain.atoms
-    )
-    return replace(chain, atoms=atoms)
-
-
-def _signed(text: str, chain: Chain, start: int, behind: int) -> tuple[int, float]:
-    """Return where a number with its sign begins, and the sign."""
-    place = chain.start - 1
-    if place < behind or text[place] not in "+-":
-        return start, 1.0
-    if place > 0 and not (text[place - 1].isspace() or text[place - 1] in "(=:[<>|/"):
-        return start, 1.0
-    return min(start, place), -1.0 if text[place] == "-" else 1.0

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from edspipe.lang.schemas.quantities import Bare, MeasureEntry, QuantityWords, UnitsFile
 from edspipe.matching.folding import fold
+from edspipe.pipes.rules.dates.spoken import SpokenNumbers
 from edspipe.pipes.rules.quantities.numbers import number_pattern, words_pattern
 from edspipe.pipes.rules.quantities.units import Dims, Unit, UnitTable
 
@@ -91,8 +92,7 @@ class Lexicon:
         words: The words.
         file: Units and measurements.
         chosen: The measurements by name; None takes all.
-        cardinals: Number words.
-        articles: Those that are articles far more often.
+        spoken: The numbers in words; None reads none.
     """
 
     def __init__(
@@ -100,17 +100,20 @@ class Lexicon:
         words: QuantityWords,
         file: UnitsFile,
         chosen: Mapping[str, tuple[MeasureEntry, list[str]]] | None = None,
-        cardinals: Mapping[str, int] | None = None,
-        articles: Iterable[str] = (),
+        spoken: SpokenNumbers | None = None,
     ) -> None:
         self.words = words
         self.times, self.ranges = folded(words.times), folded(words.ranges)
         self.between, self.and_ = folded(words.between), folded(words.and_)
         self.units = UnitTable(file, words.units, words.per, words.counts)
-        self.cardinals = {fold(word, "NORM"): value for word, value in (cardinals or {}).items()}
-        self.spoken = words_pattern(self.cardinals, self.and_) if self.cardinals else None
+        self.spoken = spoken
+        joins = self.and_ | self.ranges | (spoken.run_joins if spoken else frozenset())
+        self.splits = re.compile(rf"[ -](?:{'|'.join(map(re.escape, sorted(joins)))})?[ -]?")
+        self.number_words = words_pattern(spoken.cardinals, joins) if spoken else None
         self.number = number_pattern(words.decimals)
         self.unit = self._unit_pattern()
+        # Where nobody measures so, 4'10" are minutes and seconds.
+        self.measures_in_feet = "ft" in words.units
         self.feet = self._two_units("ft", "inch", "'", ("in", "in.", '"', "''", "\u2033"))
         self.pounds = self._two_units("lb", "oz")
         named = {
@@ -134,7 +137,6 @@ class Lexicon:
             for terms, _ in entries
             if len(terms) == 1
         )
-        self.articles = folded(articles)
         self.comparators = Terms(
             (term, sign) for sign, terms in words.comparators.items() for term in terms
         )

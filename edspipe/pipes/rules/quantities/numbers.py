@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 MAX_DIGITS = 15
 """Longer ones are codes."""
@@ -13,8 +13,8 @@ FRACTIONS = {"½": 0.5, "¼": 0.25, "¾": 0.75, "⅓": 1 / 3, "⅔": 2 / 3}
 EXPONENTS = "3|6|9|12"
 """Powers of ten that are written without a sign: `x 109/L`."""
 
-MULTIPLIERS = (20, 100)
-"""Numbers that multiply a smaller one before them: "deux cents", "quatre vingts"."""
+MAX_WORDS = 16
+"""Of a number in words, behind the first."""
 
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 
@@ -85,32 +85,25 @@ def decimal_reading(written: str) -> float | None:
     return float(written.replace(",", ".")) if _AMBIGUOUS.fullmatch(written) else None
 
 
-def words_pattern(cardinals: Iterable[str], and_: Iterable[str]) -> re.Pattern[str]:
-    """Compile what finds numbers in words: "twenty-five", "soixante et onze".
+def words_pattern(cardinals: Iterable[str], joins: Iterable[str]) -> re.Pattern[str]:
+    """Compile what finds runs of number words: "twenty-five", "soixante et onze", "two fifty".
 
     Args:
         cardinals: Number words, normalised.
-        and_: What may stand between two of them, beside a blank and a hyphen.
+        joins: What may stand between two of them, beside a blank and a hyphen.
     """
     tails: dict[str, list[str]] = {}
     for word in sorted(cardinals, key=len, reverse=True):
         tails.setdefault(word[0], []).append(re.escape(word[1:]))
     one = "|".join(f"(?<={first}){'(?:' + '|'.join(rest) + ')'}" for first, rest in tails.items())
-    joint = "|".join(map(re.escape, ["et", "and", *and_]))
+    joint = "|".join(map(re.escape, sorted(joins))) or "(?!)"
     letters = "".join(map(re.escape, tails))
     # It begins with a set of characters, for the same reason.
     word = rf"(?:{one})(?![^\W_])"
     return re.compile(
-        rf"[{letters}](?<![^\W_].){word}(?:[ -](?:(?:{joint})[ -])?[{letters}]{word}){{0,4}}"
+        rf"[{letters}](?<![^\W_].){word}(?:[ -](?:(?:{joint})[ -])?[{letters}]{word})"
+        rf"{{0,{MAX_WORDS}}}+"
     )
-
-
-def read_words(written: str, cardinals: Mapping[str, int]) -> float:
-    """Return the number that words say: "four hundred and five" is 405, "quatre vingt" 80."""
-    total = 0
-    for value in (cardinals[word] for word in re.split(r"\W", written) if word in cardinals):
-        total = total * value if value in MULTIPLIERS and 0 < total < value else total + value
-    return float(total)
 
 
 def read_power(match: re.Match[str]) -> int:

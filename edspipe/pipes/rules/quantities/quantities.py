@@ -15,6 +15,7 @@ from edspipe.errors import ConfigError, did_you_mean
 from edspipe.lang.schemas.quantities import MeasureEntry, QuantityWords, UnitsFile
 from edspipe.lang.words import choose_lang, load_words
 from edspipe.matching.text_view import TextView
+from edspipe.pipes.rules.dates.spoken import SpokenNumbers
 from edspipe.pipes.rules.quantities.attribute import write_quantity
 from edspipe.pipes.rules.quantities.cells import read_cells
 from edspipe.pipes.rules.quantities.finder import Finder, Match
@@ -90,8 +91,8 @@ class Quantities:
         words = load_words("quantities", choose_lang(lang, nlp, NAME), changes)
         file = units_file()
         self.label_of = _labels(quantities)
-        numbers = _number_words(choose_lang(lang, nlp, NAME))
-        self.finder = Finder(Lexicon(words, file, _chosen(quantities, words, file), *numbers))
+        spoken = _spoken_numbers(choose_lang(lang, nlp, NAME))
+        self.finder = Finder(Lexicon(words, file, _chosen(quantities, words, file), spoken))
 
     def __call__(self, doc: Doc) -> Doc:
         """Find the quantities of a Doc."""
@@ -151,13 +152,15 @@ def _starts(doc: Doc, view: TextView) -> list[int]:
     return sorted({view.norm(span.start_char, span.end_char)[0] for span in spans})
 
 
-def _number_words(lang: str | Path) -> tuple[dict[str, int], list[str]]:
-    """Return the number words of a language, and which are articles; none without its dates."""
-    try:
-        words = load_words("dates", lang)
-    except ConfigError:
-        return {}, []
-    return words.cardinals, words.parts.get("indefinite", [])
+def _spoken_numbers(lang: str | Path) -> SpokenNumbers | None:
+    """Return the numbers in words of a language; None where a user's own has no dates.
+
+    Raises:
+        ConfigError: Its file of dates is not well formed.
+    """
+    if Path(lang).is_dir() and not (Path(lang) / "dates.yml").is_file():
+        return None
+    return SpokenNumbers(load_words("dates", lang))
 
 
 def _labels(quantities: str | Sequence[str] | Mapping[str, Any]) -> dict[str, str] | None:

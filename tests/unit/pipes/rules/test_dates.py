@@ -466,7 +466,7 @@ def test_times_and_durations_in_parts(lang, text, expected):
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"), [("for 3/7", "P3D"), ("after 2/52", "P2W"), ("past 6/12", "P6M")]
+    ("text", "expected"), [("x 3/7", "P3D"), ("lasting 2/52", "P2W"), ("past 6/12", "P6M")]
 )
 def test_a_number_over_the_days_of_a_week_is_of_days(text, expected):
     assert values("en", text) == [expected]
@@ -478,3 +478,41 @@ def test_the_end_of_a_day_is_the_beginning_of_the_next():
     assert span._.date.value == "2020-03-12T24:00"
     assert span._.date.datetime() == datetime(2020, 3, 13)
     assert values("fr", "24:30") == []
+
+
+@pytest.mark.parametrize(
+    ("lang", "text", "expected"),
+    [
+        ("es", "doscientos cincuenta días", ["P250D"]),
+        ("en", "one thousand fifty days", ["P1050D"]),
+        ("en", "two fifty days", []),
+        ("en", "zero point five hours", []),
+        ("en", "half an hour, a quarter of an hour", ["PT30M", "PT15M"]),
+        ("es", "media hora, un cuarto de hora", ["PT30M", "PT15M"]),
+        ("en", "HR in the 120s, BP 90s/50s, sats in low 90s", []),
+        ("en", "scheduled for 3/7", []),
+        ("fr", "de 8h à 18h", ["T08", "T08/T18", "T18"]),
+        ("es", "a las 8h", ["T08"]),
+        ("es", "de 8h a 14h", ["T08", "T08/T14", "T14"]),
+    ],
+)
+def test_what_looks_like_a_time_is_read_as_it_is_meant(lang, text, expected):
+    assert sorted(values(lang, text)) == sorted(expected)
+
+
+@pytest.mark.parametrize(
+    ("lang", "text"),
+    [("fr", "né le 12/03/29"), ("en", "DOB: 03/12/29"), ("es", "nacida el 12/03/29")],
+)
+def test_nobody_is_born_behind_the_note(lang, text):
+    assert values(lang, text, NOTE) == ["1929-03-12"]
+
+
+def test_a_period_ends_on_a_day_that_there_is():
+    assert "2019-12-20/2020-02-29" in values("fr", "du 20 décembre au 29 février", "2021-01-10")
+
+
+def test_a_date_does_not_begin_with_a_comma():
+    doc = find("es", "Madrid, 12 de mayo de 2020")
+    (span,) = doc.spans["dates"]
+    assert span.text == "12 de mayo de 2020"

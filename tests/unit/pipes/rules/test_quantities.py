@@ -157,7 +157,7 @@ def test_values_and_units_are_those_that_are_meant(lang, text, value, unit, what
         ("es", "veinticinco miligramos", 25, "mg", "single"),
         ("en", "20 pack-years", 20, "pack-year", "single"),
         ("es", "40 cigarrillos/día", 40, "cigarette/d", "single"),
-        ("es", "pH de 7,28 y bicarbonato bajo", 7.28, None, "single"),
+        ("es", "un pH de 7,31 con lactato normal", 7.31, None, "single"),
         ("es", "FiO2 100%", 100, "%", "single"),
         ("en", "PO2 105 mmHg", 105, "mmHg", "single"),
         ("fr", "Hb15,6 g/dL", 15.6, "g/dL", "single"),
@@ -203,16 +203,16 @@ def test_words_compare(lang, text, comparator):
 
 
 def test_two_numbers_share_a_unit_only_where_it_fits_what_they_measure():
-    found = values("leucocitos 12100 y 63,7% neutrófilos", "es")
+    found = values("leucocitos 9800 y 58,4% de neutrófilos", "es")
     assert [(one.value, one.unit, one.what) for one in found] == [
-        (12100, None, "white_cells"),
-        (63.7, "%", "neutrophils"),
+        (9800, None, "white_cells"),
+        (58.4, "%", "neutrophils"),
     ]
 
 
 @pytest.mark.parametrize(
     ("lang", "text", "expected"),
-    [("es", "prednisona 5 mg al día", "5 mg"), ("fr", "1310 mg par jour", "1310 mg")],
+    [("es", "tomaba 15 mg al día", "15 mg"), ("fr", "1310 mg par jour", "1310 mg")],
 )
 def test_a_date_behind_takes_nothing_but_itself(lang, text, expected):
     doc = PIPES[lang](Dates(lang=lang)(NLP.make_doc(text)))
@@ -523,3 +523,96 @@ def test_long_texts_take_no_longer_than_their_length_says(piece):
     begin = time.process_time()
     PIPES["fr"](doc)
     assert time.process_time() - begin < SLOWEST_S
+
+
+@pytest.mark.parametrize(
+    ("lang", "text", "expected"),
+    [
+        ("es", "doscientos cincuenta miligramos", [250]),
+        ("fr", "mille cinq cents mg", [1500]),
+        ("en", "two thousand five hundred mL", [2500]),
+        ("en", "zero point five mg", []),
+        ("en", "between five and ten mg", [5]),
+        ("en", "take two fifty mg tablets", []),
+        ("en", "two five hundred mg", []),
+        ("en", "ten twenty mg doses", []),
+        ("fr", "prendre deux vingt mg", []),
+        ("es", "dos y tres comprimidos", []),
+        ("en", "five or ten mg", []),
+        ("en", "5 hundred mg", []),
+    ],
+)
+def test_words_that_are_not_one_number_give_no_value(lang, text, expected):
+    assert [one.value for one in values(text, lang)] == expected
+
+
+UNITS = {
+    "en": "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
+    "fifteen sixteen seventeen eighteen nineteen",
+    "fr": "zéro un deux trois quatre cinq six sept huit neuf dix onze douze treize quatorze quinze "
+    "seize dix-sept dix-huit dix-neuf",
+    "es": "cero uno dos tres cuatro cinco seis siete ocho nueve diez once doce trece catorce "
+    "quince dieciséis diecisiete dieciocho diecinueve veinte veintiuno veintidós veintitrés "
+    "veinticuatro veinticinco veintiséis veintisiete veintiocho veintinueve",
+}
+TENS = {
+    "en": "twenty thirty forty fifty sixty seventy eighty ninety",
+    "fr": "vingt trente quarante cinquante soixante soixante quatre-vingt quatre-vingt",
+    "es": "veinte treinta cuarenta cincuenta sesenta setenta ochenta noventa",
+}
+HUNDREDS = "ciento dos tres cuatro quinientos seis sete ocho nove"
+
+
+def spell(number: int, lang: str) -> str:
+    """Return a number below ten thousand in words."""
+    units = UNITS[lang].split()
+    if number >= 1000:
+        thousand = {"en": "thousand", "fr": "mille", "es": "mil"}[lang]
+        head = "" if number < 2000 and lang != "en" else spell(number // 1000, lang) + " "
+        return f"{head}{thousand} {spell(number % 1000, lang) if number % 1000 else ''}".strip()
+    if number >= 100:
+        first = number // 100
+        if lang == "es":
+            word = HUNDREDS.split()[first - 1]
+            word = "cien" if number == 100 else word if first in (1, 5) else word + "cientos"
+        else:
+            word = f"{units[first]} hundred" if lang == "en" else f"{units[first]} cent"
+            word = "cent" if lang == "fr" and first == 1 else word
+        joint = " and " if lang == "en" else " "
+        return word + (joint + spell(number % 100, lang) if number % 100 else "")
+    if number < len(units):
+        return units[number]
+    tens, rest = TENS[lang].split()[number // 10 - 2], number % 10
+    if lang == "fr":
+        rest += 10 * (number // 10 in (7, 9))
+        joint = " et " if rest in (1, 11) and number < 80 else "-"
+        return f"{tens}{joint}{units[rest]}" if rest else tens
+    return f"{tens}{'-' if lang == 'en' else ' y '}{units[rest]}" if rest else tens
+
+
+@pytest.mark.parametrize("lang", LANGS)
+def test_every_number_in_words_is_read_as_itself(lang):
+    numbers = [*range(2, 130), *range(131, 10_000, 37)]
+    lines = [f"{spell(number, lang)} mg." for number in numbers]
+    found = [one.value for one in values("\n\n".join(lines), lang)]
+    assert found == numbers
+
+
+@pytest.mark.parametrize(
+    ("lang", "text", "expected"),
+    [
+        ("fr", "12000 leucocytes, 250000 plaquettes", ["white_cells", "platelets"]),
+        ("es", "fractura del 5º metacarpiano, 2º episodio", []),
+        ("fr", "temps d'ischémie 8'10''", []),
+        ("es", "apnea 4'10\"", []),
+    ],
+)
+def test_a_name_counts_once_and_signs_of_minutes_and_ordinals_are_no_units(lang, text, expected):
+    assert [one.what for one in values(text, lang)] == expected
+
+
+def test_a_mistake_in_ones_own_dates_is_told(tmp_path):
+    (tmp_path / "quantities.yml").write_text("extends: fr\n", encoding="utf-8")
+    (tmp_path / "dates.yml").write_text("extends: fr\ncardinalss: {deux: 2}\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="cardinalss"):
+        Quantities(lang=tmp_path)
