@@ -10,6 +10,8 @@ import numpy as np
 
 LANGS = ("en", "fr", "es")
 NUM_RESAMPLES = 1000
+Span = tuple[int, int]
+"""The first character, and the one behind the last."""
 
 
 @dataclass
@@ -27,6 +29,11 @@ class Annotation:
     start: int
     end: int
     attributes: dict[str, str] = field(default_factory=dict)
+
+
+def overlap(a: Span, b: Span) -> bool:
+    """Tell whether two spans have a character in common."""
+    return a[0] < b[1] and b[0] < a[1]
 
 
 def read_cases(folder: Path) -> Iterator[tuple[str, list[Annotation]]]:

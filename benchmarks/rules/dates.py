@@ -1,4 +1,4 @@
-"""Dates, times, durations and frequencies on TIMEX3: overlap and exact F1, and words/s.
+"""Dates, times, durations and frequencies on TIMEX3: overlap and exact F1.
 
 The classes DATE, TIME, DURATION and SET count. The convention of E3C differs from what a clinician
 wants in two places, so each set has two figures:
@@ -10,22 +10,14 @@ wants in two places, so each set has two figures:
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import edspipe
-from benchmarks.rules.annotations import LANGS, Annotation, read_cases, show
+from benchmarks.rules.annotations import LANGS, Annotation, Span, overlap, read_cases, show
 from edspipe.pipes.rules.dates.dates import Dates
 
 CLASSES = ("DATE", "TIME", "DURATION", "SET")
 GROUPS = ("dates", "durations", "frequencies", "periods")
-NUM_ROUNDS = 3
-
-Span = tuple[int, int]
-
-
-def _overlap(a: Span, b: Span) -> bool:
-    return a[0] < b[1] and b[0] < a[1]
 
 
 def _split(annotations: list[Annotation]) -> tuple[list[Span], list[Span]]:
@@ -50,11 +42,11 @@ def score(lang: str, folder: Path) -> None:
     for text, entries in read_cases(folder):
         gold, other = _split(entries)
         found = find(pipe, nlp, text)
-        neutral = [f for f in found if any(_overlap(f, g) for g in gold)]
-        neutral += [f for f in found if not any(_overlap(f, g) for g in (*gold, *other))]
+        neutral = [f for f in found if any(overlap(f, g) for g in gold)]
+        neutral += [f for f in found if not any(overlap(f, g) for g in (*gold, *other))]
         for name, spans in (("overlap", found), ("neutral", neutral)):
-            hit = sum(any(_overlap(g, f) for f in spans) for g in gold)
-            right = sum(any(_overlap(g, f) for g in gold) for f in spans)
+            hit = sum(any(overlap(g, f) for f in spans) for g in gold)
+            right = sum(any(overlap(g, f) for g in gold) for f in spans)
             rows[name].append((hit, len(gold), right, len(spans)))
         same = len(set(gold) & set(found))
         rows["exact"].append((same, len(gold), same, len(found)))
@@ -62,26 +54,7 @@ def score(lang: str, folder: Path) -> None:
         show(f"e3c_{lang} dates, {name}", counts)
 
 
-def words_per_second(lang: str, folder: Path) -> tuple[float, int]:
-    """Return words/s of the pipe alone, best of some rounds, and the number of words."""
-    nlp = edspipe.blank("eds")
-    pipe = Dates(lang=lang)
-    texts = [text for text, _ in read_cases(folder)]
-    best, num_words = float("inf"), 0
-    for _ in range(NUM_ROUNDS):
-        docs = list(map(nlp.make_doc, texts))
-        num_words = sum(map(len, docs))
-        begin = time.process_time()
-        for doc in docs:
-            pipe(doc)
-        best = min(best, time.process_time() - begin)
-    return num_words / best, num_words
-
-
 def main(data: Path) -> None:
     """Print the figures of all sets."""
     for lang in LANGS:
         score(lang, data / f"e3c_{lang}")
-    for lang in LANGS:
-        speed, num_words = words_per_second(lang, data / f"e3c_{lang}")
-        print(f"e3c_{lang}: dates {speed:>12,.0f} words/s of {num_words:,} words")

@@ -1,4 +1,4 @@
-"""Negation, hypothesis and history on gold spans: F1 with intervals, and words/s.
+"""Negation, hypothesis and history on gold spans: F1 with intervals.
 
 The conventions of the corpora:
 
@@ -13,7 +13,6 @@ The conventions of the corpora:
 from __future__ import annotations
 
 import csv
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +27,6 @@ from edspipe.metrics.bootstrap import Bootstrap, CountTable, make_report
 LANGS = ("en", "fr", "es")
 HYPOTHETICAL = ("HEDGED", "HYPOTHETICAL-OTHER", "HYPOTHETICAL-IF")
 GROUP = "gold"
-NUM_ROUNDS = 3
 RESULTS = ("neg", "nég")
 """What the cues of negative results hold; in E3C these negate nothing."""
 
@@ -168,21 +166,6 @@ def show(name: str, qualifier: str, table: CountTable) -> float:
     return float(row["f"])
 
 
-def words_per_second(lang: str, qualifier: str, examples: list[Example]) -> tuple[float, int]:
-    """Return words/s of one qualifier alone, best of some rounds, and the number of words."""
-    nlp = build(lang, qualifier)
-    sentences, pipe = (pipe for _, pipe in nlp.pipeline)
-    best, num_words = float("inf"), 0
-    for _ in range(NUM_ROUNDS):
-        docs = [sentences(doc) for doc in make_docs(nlp, examples)]
-        num_words = sum(map(len, docs))
-        begin = time.process_time()
-        for doc in docs:
-            pipe(doc)
-        best = min(best, time.process_time() - begin)
-    return num_words / best, num_words
-
-
 def main(data: Path) -> None:
     """Print the figures of all sets."""
     context = read_context(data / "context_en.tsv")
@@ -202,7 +185,3 @@ def main(data: Path) -> None:
             if qualifier == "hypothesis":
                 add_counts(pooled, lang, qualifier, examples)
     show("e3c, pooled", "hypothesis", pooled)
-    for lang, examples in e3c.items():
-        for qualifier in ("negation", "hypothesis", "family", "history", "reported_speech"):
-            speed, num_words = words_per_second(lang, qualifier, examples)
-            print(f"e3c_{lang}: {qualifier:<15} {speed:>12,.0f} words/s of {num_words:,} words")

@@ -28,6 +28,7 @@ from statistics import median
 from typing import Any
 
 import edspipe
+from benchmarks.rules.peers import NAMES as PIPES
 from benchmarks.rules.pipelines import build_all
 from benchmarks.rules.qualifiers import Example, read_context, read_e3c
 
@@ -36,18 +37,6 @@ TERMS = {
     "fr": ["fracture", "fièvre", "douleur", "diabète", "tumeur", "lésion"],
     "es": ["fractura", "fiebre", "dolor", "diabetes", "tumor", "lesión"],
 }
-PIPES = (
-    "normalizer",
-    "sentences",
-    "matcher",
-    "negation",
-    "hypothesis",
-    "family",
-    "history",
-    "dates",
-    "quantities",
-    "sections",
-)
 NUM_ROUNDS = 5
 Times = dict[str, float]
 
